@@ -1,0 +1,25 @@
+"""Names in the model registry that publishing and serving agree on."""
+
+from __future__ import annotations
+
+BUNDLE_MODEL = "CQR_LightGBM_Bundle"
+"""The registered model whose version pins the four horizon models. Only its alias is the switch."""
+
+BUNDLE_ARTIFACT = "bundle"
+"""Where the bundle folder lies among the artifacts of its run."""
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+PREVIOUS = "previous"
+
+SHA256_TAG = "bundle_sha256"
+"""Tag of a bundle version: the hash of its manifest, and so of every byte."""
+
+
+def horizon_model(horizon_bars: int) -> str:
+    """The registered model of one horizon.
+
+    >>> horizon_model(42)
+    'CQR_LightGBM_HPO_T42'
+    """
+    return f"CQR_LightGBM_HPO_T{horizon_bars}"
