@@ -1,0 +1,124 @@
+"""Folded state as bytes: a JSON header and raw little-endian float64, never pickle.
+
+Layout: 4 bytes magic, 4 bytes header length, header, arrays. Floats in the header are written in
+Python's shortest exact form, so a restored fold continues bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.model.context import KEPT_ROWS, N_CONTEXT, LeaderTrack
+from contracts.model.features import RAW_ROWS, FeatureFold
+from contracts.model.intake import SymbolFold
+from contracts.model.scale import DECAYS, VolatilityScale
+from contracts.model.spec import CONTEXT_MEMORY_BARS, RING_BARS
+
+MAGIC = b"QBS1"
+SYMBOL_SCHEMA = "symbol_fold/1"
+LEADER_SCHEMA = "leader_track/1"
+
+
+class SnapshotError(ValueError):
+    """Bytes that are not a snapshot this version can read."""
+
+
+def dump_symbol(fold: SymbolFold) -> bytes:
+    """A symbol's fold as bytes, about 20 KB once warm."""
+    features = fold.features
+    kept = min(features.count, RING_BARS)
+    header = {
+        "schema": SYMBOL_SCHEMA,
+        "count": features.count,
+        "prev_close": features.prev_close,
+        "sums": features.scale.sums,
+        "weights": features.scale.weights,
+        "kept": kept,
+    }
+    return _pack(header, features.matrix[:RAW_ROWS, :kept])
+
+
+def load_symbol(blob: bytes) -> SymbolFold:
+    """The fold that `dump_symbol` wrote.
+
+    Raises:
+        SnapshotError: the bytes are cut, altered beyond reading, or of another schema.
+    """
+    header, numbers = _unpack(blob, SYMBOL_SCHEMA)
+    try:
+        kept, count = int(header["kept"]), int(header["count"])
+        sums = tuple(float(x) for x in header["sums"])
+        weights = tuple(float(x) for x in header["weights"])
+        prev_close = float(header["prev_close"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(f"expected the header fields of {SYMBOL_SCHEMA}, found {header}") from error
+    if kept != min(count, RING_BARS) or len(sums) != len(DECAYS) or len(weights) != len(DECAYS):
+        raise SnapshotError(
+            f"expected min(count, {RING_BARS}) bars and {len(DECAYS)} averages, found {header}"
+        )
+    raw = _shaped(numbers, (RAW_ROWS, kept))
+    if kept and not (raw[1:5] > 0).all():
+        raise SnapshotError("expected positive prices in every kept bar, found others")
+    scale = VolatilityScale(sums, weights)
+    return SymbolFold(FeatureFold.restore(raw, count=count, prev_close=prev_close, scale=scale))
+
+
+def dump_leader(track: LeaderTrack) -> bytes:
+    """The leader's recent rows as bytes, about 13 KB."""
+    header = {
+        "schema": LEADER_SCHEMA,
+        "open_times": track.open_times.tolist(),
+        "log_sigmas": len(track.log_sigmas),
+    }
+    return _pack(header, np.concatenate((track.rows.ravel(), track.log_sigmas)))
+
+
+def load_leader(blob: bytes) -> LeaderTrack:
+    """The track that `dump_leader` wrote.
+
+    Raises:
+        SnapshotError: the bytes are cut, altered beyond reading, or of another schema.
+    """
+    header, numbers = _unpack(blob, LEADER_SCHEMA)
+    try:
+        times = np.array([int(t) for t in header["open_times"]], dtype=np.int64)
+        n_sigmas = int(header["log_sigmas"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SnapshotError(f"expected the header fields of {LEADER_SCHEMA}, found {header}") from error
+    split = len(times) * N_CONTEXT
+    if len(times) > KEPT_ROWS or n_sigmas > CONTEXT_MEMORY_BARS or (np.diff(times) <= 0).any():
+        raise SnapshotError(f"expected up to {KEPT_ROWS} increasing times, found {len(times)}")
+    rows = _shaped(numbers[:split], (len(times), N_CONTEXT))
+    return LeaderTrack(times, rows, _shaped(numbers[split:], (n_sigmas,)))
+
+
+def _pack(header: dict[str, Any], numbers: NDArray[np.float64]) -> bytes:
+    head = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
+    return MAGIC + struct.pack("<I", len(head)) + head + np.ascontiguousarray(numbers, "<f8").tobytes()
+
+
+def _unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    if blob[:4] != MAGIC or len(blob) < 8:
+        raise SnapshotError(f"expected a snapshot that begins with {MAGIC!r}, found {blob[:8]!r}")
+    start = 8 + struct.unpack("<I", blob[4:8])[0]
+    try:
+        header = json.loads(blob[8:start])
+        numbers = np.frombuffer(blob[start:], dtype="<f8").astype(np.float64)
+    except ValueError as error:
+        raise SnapshotError(f"expected a JSON header and float64 numbers, found {error}") from error
+    if not isinstance(header, dict) or header.get("schema") != schema:
+        raise SnapshotError(f"expected schema {schema}, found {str(header)[:80]}")
+    if not np.isfinite(numbers).all():
+        raise SnapshotError("expected finite numbers, found others")
+    return header, numbers
+
+
+def _shaped(numbers: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    if numbers.size != np.prod(shape):
+        raise SnapshotError(f"expected {shape} numbers, found {numbers.size}")
+    return numbers.reshape(shape)
