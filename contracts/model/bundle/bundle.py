@@ -1,0 +1,56 @@
+"""A loaded bundle: everything the worker needs to answer a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts.model.bundle.manifest import Manifest
+from contracts.model.context import Context, LeaderTrack
+from contracts.model.features import FeatureRow
+from contracts.model.intake import SymbolFold
+from contracts.model.predictor import Prediction, Predictor
+from contracts.model.spec import FeatureSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Verified and ready to predict. `sha256` is that of the manifest and so of every byte."""
+
+    manifest: Manifest
+    sha256: str
+    predictor: Predictor
+    states: Mapping[str, SymbolFold]
+    leader: LeaderTrack
+
+    @property
+    def label(self) -> str:
+        """Version and short hash, as bands tell it: `0.1.0+3f2a9c0d1b7e`."""
+        return f"{self.manifest.version}+{self.sha256[:12]}"
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols it serves."""
+        return self.manifest.symbols
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The features its models read."""
+        return FeatureSpec(leader=self.manifest.features.leader)
+
+    def predict(self, symbol: str, row: FeatureRow, context: Context | None) -> dict[int, Prediction]:
+        """Calibrated bands of every horizon for one symbol's row and, where the spec has one, the leader's.
+
+        Raises:
+            KeyError: the bundle does not serve `symbol`.
+            ValueError: a context is missing where the spec names a leader.
+        """
+        if symbol not in self.symbols:
+            raise KeyError(f"expected one of {', '.join(self.symbols)}, found {symbol}")
+        if self.spec.leader is None:
+            return self.predictor.predict(row.values, row.sigma)
+        if context is None:
+            raise ValueError(f"expected the context of leader {self.spec.leader}, found none")
+        return self.predictor.predict(np.concatenate((row.values, context.values)), row.sigma)

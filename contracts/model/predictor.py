@@ -1,0 +1,97 @@
+"""From a feature row to calibrated return quantiles: forest, blend, rearrangement, calibration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.model.conformal import Calibrator
+from contracts.model.forest import PackedForest
+from contracts.model.grid import LEVEL_NAMES, LEVELS
+from contracts.model.quantiles import blend, rearrange
+
+
+def model_name(horizon_bars: int, level_name: str) -> str:
+    """The name of one booster: `T42_q05`."""
+    return f"T{horizon_bars}_{level_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What turns the forest's answer for one horizon into a band.
+
+    `empirical` holds the five quantiles of standardised training returns, shape (5,); `weight` is the
+    share of the learned quantiles in the blend; `median_shrink` moves the median towards zero.
+    """
+
+    horizon_bars: int
+    empirical: NDArray[np.float64]
+    weight: float
+    median_shrink: float
+    calibrator: Calibrator
+
+    def standardised(self, learned: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Blended, non-crossing quantiles before calibration, in units of σ√T; shapes (…, 5)."""
+        return rearrange(blend(learned, self.empirical, self.weight, self.median_shrink))
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One horizon's band: five quantiles of the log return over the horizon."""
+
+    horizon_bars: int
+    sigma: float
+    quantiles: tuple[float, ...]
+    method: str
+    q_hat: Mapping[float, float]
+
+    @property
+    def is_finite(self) -> bool:
+        """False when the calibrator had too few scores for an interval of finite width."""
+        return all(map(math.isfinite, self.quantiles))
+
+    @property
+    def returns(self) -> dict[str, float]:
+        """Log-return quantiles by level name."""
+        return dict(zip(LEVEL_NAMES, self.quantiles, strict=True))
+
+    def prices(self, ref_price: float) -> dict[str, float]:
+        """Price quantiles by level name, in the unit of `ref_price`."""
+        return {name: ref_price * math.exp(q) for name, q in self.returns.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """All horizons of a bundle over one packed forest."""
+
+    forest: PackedForest
+    heads: tuple[Head, ...]
+
+    def __post_init__(self) -> None:
+        wanted = tuple(model_name(head.horizon_bars, level) for head in self.heads for level in LEVEL_NAMES)
+        if self.forest.models != wanted:
+            raise ValueError(f"expected a forest of the models {wanted}, found {self.forest.models}")
+
+    def learned(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The forest's raw quantiles: (n, features) to (n, horizons, 5), in units of σ√T."""
+        return self.forest.predict(rows).reshape(len(rows), len(self.heads), len(LEVELS))
+
+    def predict(self, row: NDArray[np.float64], sigma: float) -> dict[int, Prediction]:
+        """Calibrated bands of every horizon for one row, shape (features,), and its one-bar σ."""
+        learned = self.forest.predict_row(row).reshape(len(self.heads), len(LEVELS))
+        predictions = {}
+        for head, raw in zip(self.heads, learned, strict=True):
+            calibrated = head.calibrator.interval(head.standardised(raw))
+            unit = sigma * math.sqrt(head.horizon_bars)
+            predictions[head.horizon_bars] = Prediction(
+                head.horizon_bars,
+                sigma,
+                tuple((calibrated * unit).tolist()),
+                head.calibrator.method,
+                head.calibrator.q_hat,
+            )
+        return predictions
