@@ -1,0 +1,7 @@
+"""Simple rules every model is judged against."""
+
+from offline.baselines.base import Baseline, Fitted
+from offline.baselines.ewma_ecdf import EwmaEcdf, FittedEwmaEcdf
+from offline.baselines.har_rv import FittedHarRv, HarRv
+
+__all__ = ["Baseline", "EwmaEcdf", "Fitted", "FittedEwmaEcdf", "FittedHarRv", "HarRv"]
