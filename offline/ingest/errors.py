@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contracts.errors import BadInputError
 
-class BarFileError(ValueError):
+
+class BarFileError(BadInputError):
     """A bar file, or one of its rows, is not what training may learn from.
 
     `file` is the file's name, `row` the 1-based data row (the header is not counted) and `line`

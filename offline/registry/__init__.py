@@ -1,5 +1,6 @@
 """The MLflow registry, seen from the side that publishes."""
 
-from offline.registry.publish import Published, RegistryError, publish, sqlite_uri
+from offline.registry.client import Champion, RegistryError, find_champion
+from offline.registry.publish import Published, publish, sqlite_uri
 
-__all__ = ["Published", "RegistryError", "publish", "sqlite_uri"]
+__all__ = ["Champion", "Published", "RegistryError", "find_champion", "publish", "sqlite_uri"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -17,16 +14,11 @@ from contracts.model.bundle import Bundle, load_bundle
 from contracts.model.grid import HORIZONS, LEVEL_NAMES
 from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, CHAMPION, SHA256_TAG, horizon_model
 from offline.dataset import Progress, no_progress
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+from offline.registry.client import registry
 
 EXPERIMENT = "quant-bands"
 _CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 _MODEL_CODE = Path(__file__).with_name("horizon_model.py")
-
-
-class RegistryError(RuntimeError):
-    """A registry that can not be reached, or does not hold what it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +58,13 @@ def publish(
         BundleError: the folder does not verify.
         RegistryError: the registry can not be reached or refuses.
     """
-    import mlflow
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-
     bundle = load_bundle(folder)
     steps = len(HORIZONS) + 2
-    with _errors(tracking_uri, MlflowException):
+    with registry(tracking_uri) as client:
+        import mlflow
+
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
-        client = MlflowClient(tracking_uri, tracking_uri)
         known = _find(client, bundle)
         if known is not None:
             published = Published(
@@ -171,14 +160,3 @@ def _log_horizon(mlflow: Any, bundle: Bundle, folder: Path, horizon: int) -> Any
 def _find(client: Any, bundle: Bundle) -> Any | None:
     versions = client.search_model_versions(f"name = '{BUNDLE_MODEL}'")
     return next((v for v in versions if v.tags.get(SHA256_TAG) == bundle.sha256), None)
-
-
-@contextmanager
-def _errors(tracking_uri: str, refused: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except (refused, OSError) as error:
-        raise RegistryError(
-            f"expected an MLflow registry at {tracking_uri}, found: {error}; start it, or name another with "
-            "--tracking-uri"
-        ) from error

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from contracts.errors import BadInputError
 from contracts.files import sync_folder
 from contracts.model.bundle.bundle import Bundle
 from contracts.model.bundle.manifest import Manifest
@@ -38,7 +39,7 @@ LEADER = "states/_leader.track"
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
 
-class BundleError(ValueError):
+class BundleError(BadInputError):
     """A folder that is not a bundle this worker may believe."""
 
 

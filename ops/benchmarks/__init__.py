@@ -1,0 +1,1 @@
+"""What `bands bench` measures."""

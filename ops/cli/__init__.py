@@ -1,0 +1,5 @@
+"""The `bands` command line."""
+
+from ops.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,58 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.settings import Settings
+
+BarFiles = Annotated[
+    list[Path],
+    typer.Option("--bars", help="Parquet or CSV file of 4-hour bars; give it once per file.", exists=False),
+]
+OptionalBarFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--bars", help="Parquet or CSV file of 4-hour bars; without it the market is simulated."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
+RedisUrl = Annotated[
+    str | None,
+    typer.Option("--redis-url", help="Your own server (redis://, rediss://); default: the embedded one."),
+]
+TrackingUri = Annotated[
+    str | None, typer.Option("--tracking-uri", help="MLflow registry; default: SQLite in the workspace.")
+]
+Until = Annotated[
+    str | None, typer.Option("--until", help="Use bars that close by this time, e.g. 2024-01-01 (UTC).")
+]
+
+
+def moment(text: str | None) -> int | None:
+    """An ISO date or time, UTC where it says nothing else, in epoch seconds.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"expected a date such as 2024-01-01 or 2024-01-01T04:00Z, found {text!r}"
+        ) from error
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+
+
+def settings_with(redis_url: str | None = None, tracking_uri: str | None = None) -> Settings:
+    """The settings, with what was said on the command line on top."""
+    given: dict[str, object] = {}
+    if redis_url is not None:
+        given["redis"] = {"url": redis_url}
+    if tracking_uri is not None:
+        given["registry"] = {"tracking_uri": tracking_uri}
+    return Settings(**given)

@@ -1,0 +1,160 @@
+"""What runs, what is served, and every setting with where it comes from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.table import Table
+
+from contracts.events import Band
+from contracts.model.grid import HORIZONS
+from contracts.topics import GROUP, Topics
+from offline.registry import RegistryError, find_champion
+from ops.cli.options import Json, RedisUrl, TrackingUri, settings_with
+from ops.console import UNAVAILABLE, out, print_json, told_errors
+from ops.embedded.running import running_url
+from ops.settings import Settings
+from ops.settings_sources import mask
+
+EXAMPLE = "Example: bands status --json"
+
+
+def run(
+    redis_url: RedisUrl = None,
+    tracking_uri: TrackingUri = None,
+    with_settings: Annotated[bool, typer.Option("--settings", help="List every setting too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ends with 0 when the server answers, 4 when it does not."""
+    with told_errors():
+        settings = settings_with(redis_url, tracking_uri)
+        told = gather(settings)
+        if as_json:
+            print_json(told)
+        else:
+            _show(told, with_settings=with_settings)
+    sys.exit(0 if told["server"]["up"] else UNAVAILABLE)
+
+
+def gather(settings: Settings) -> dict[str, Any]:
+    """Server, partitions, registry and settings as JSON types; nothing is started or changed."""
+    url = settings.redis.url or running_url(settings.server_path)
+    told: dict[str, Any] = {
+        "server": {"up": False, "url": mask(url) if url else None, "problem": None},
+        "partitions": [],
+        "registry": _registry(settings),
+        "settings": [{"name": n, "value": v, "from": o} for n, v, o in settings.describe()],
+    }
+    if url is None:
+        told["server"]["problem"] = "no embedded server runs; start one with `bands worker` or `bands server`"
+        return told
+    client: Any = Redis.from_url(url, socket_timeout=3)
+    try:
+        info = client.info("server")
+        told["server"] |= {
+            "up": True,
+            "version": f"{'valkey' if 'valkey_version' in info else 'redis'} "
+            f"{info.get('valkey_version') or info['redis_version']}",
+        }
+        told["partitions"] = [
+            _partition(client, Topics(p, settings.stream.partitions))
+            for p in range(settings.stream.partitions)
+        ]
+    except RedisError as error:
+        told["server"]["problem"] = f"{type(error).__name__}: {error}"
+    finally:
+        client.close()
+    return told
+
+
+def _partition(client: Any, topics: Topics) -> dict[str, Any]:
+    owner = client.get(topics.lease)
+    cursor = {k.decode(): v.decode() for k, v in client.hgetall(topics.cursor).items()}
+    groups = [
+        g
+        for g in (client.xinfo_groups(topics.bars) if client.exists(topics.bars) else ())
+        if g["name"].decode() == GROUP
+    ]
+    symbols = sorted(k.decode() for k in client.hkeys(topics.state) if not k.startswith(b"_"))
+    swap = json.loads(cursor["bundle"]) if "bundle" in cursor else {}
+    return {
+        "partition": topics.partition,
+        "owner": owner.decode() if owner else None,
+        "cursor": cursor.get("entry"),
+        "bundle": swap.get("label"),
+        "lag": groups[0].get("lag") if groups else None,
+        "pending": groups[0]["pending"] if groups else None,
+        "streams": {s: client.xlen(s) for s in (topics.bars, *topics.all_bands, topics.dead)},
+        "symbols": {symbol: _newest(client, topics, symbol) for symbol in symbols},
+    }
+
+
+def _newest(client: Any, topics: Topics, symbol: str) -> dict[str, Any]:
+    found = client.hgetall(topics.latest(symbol))
+    records = {h: Band.from_wire(found[f"T{h}".encode()]) for h in HORIZONS if f"T{h}".encode() in found}
+    told: dict[str, Any] = {"issued_at": None, "bands": {}}
+    for horizon, record in records.items():
+        told["issued_at"] = record.issued_at.isoformat().replace("+00:00", "Z")
+        told["ref_price"] = record.ref_price
+        told["bands"][f"T{horizon}"] = record.prices.model_dump() if record.prices else record.reason
+    return told
+
+
+def _registry(settings: Settings) -> dict[str, Any]:
+    told: dict[str, Any] = {"uri": mask(settings.registry_uri), "champion": None, "problem": None}
+    if settings.registry.tracking_uri is None and not (settings.mlflow_path / "mlflow.db").exists():
+        return {**told, "problem": "empty; `bands publish` fills it"}
+    try:
+        champion = find_champion(settings.registry_uri, settings.registry.alias, settings.registry.timeout_s)
+    except RegistryError as error:
+        return {**told, "problem": str(error)}
+    return {**told, "champion": {"version": champion.version, "label": champion.label}}
+
+
+def _show(told: dict[str, Any], *, with_settings: bool) -> None:
+    server, registry = told["server"], told["registry"]
+    if server["up"]:
+        out.print(f"server    [green]up[/]  {server['version']} at {server['url']}", highlight=False)
+    else:
+        out.print(f"server    [red]down[/]  {server['problem']}", highlight=False)
+    champion = registry["champion"]
+    shown = (
+        f"champion {champion['label']} (version {champion['version']})" if champion else registry["problem"]
+    )
+    out.print(f"registry  {shown}", highlight=False)
+    for part in told["partitions"]:
+        owner = f"[green]owned by {part['owner'][:12]}…[/]" if part["owner"] else "[red]no owner[/]"
+        out.print(
+            f"partition {part['partition']}  {owner}, bundle {part['bundle']}, lag {part['lag']}, pending "
+            f"{part['pending']}, {part['streams'].get('bars.dead', 0)} dead letters",
+            highlight=False,
+        )
+        _show_symbols(part["symbols"])
+    if with_settings:
+        table = Table(title="settings", title_justify="left")
+        for column in ("name", "value", "from"):
+            table.add_column(column)
+        for row in told["settings"]:
+            table.add_row(row["name"], str(row["value"]), row["from"])
+        out.print(table)
+    else:
+        out.print("settings  `bands status --settings` lists them all", highlight=False)
+
+
+def _show_symbols(symbols: dict[str, dict[str, Any]]) -> None:
+    if not symbols:
+        return
+    table = Table(title=f"newest bands ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)", title_justify="left")
+    for column in ("symbol", "issued at", "price", *(f"T{h}: 5 % … 95 %" for h in HORIZONS)):
+        table.add_column(column, justify="right")
+    for symbol, newest in symbols.items():
+        bands = [newest["bands"].get(f"T{h}", "none yet") for h in HORIZONS]
+        cells = [b if isinstance(b, str) else f"{b['q05']:,.6g} … {b['q95']:,.6g}" for b in bands]
+        table.add_row(symbol, newest["issued_at"] or "", f"{newest.get('ref_price', 0):,.6g}", *cells)
+    out.print(table)

@@ -1,0 +1,80 @@
+"""Serve bands from a stream of bars: one partition, one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.topics import Topics
+from ops.cli.options import RedisUrl, TrackingUri, settings_with
+from ops.console import told_errors
+from ops.embedded import EmbeddedServer
+from ops.settings import Settings
+from worker.champion import RegistrySettings
+from worker.commit import Retention
+from worker.partition import Limits
+from worker.service import WorkerConfig, serve
+
+EXAMPLE = "Example: bands worker --bundle var/bundles/0.1.0-5f2c9d1e7a40"
+
+
+def run(
+    bundle: Annotated[
+        Path | None, typer.Option(help="Serve this bundle folder; default: the registry's champion.")
+    ] = None,
+    redis_url: RedisUrl = None,
+    tracking_uri: TrackingUri = None,
+    partition: Annotated[int, typer.Option(help="Which partition, from 0.")] = 0,
+    http_port: Annotated[
+        int | None, typer.Option(help="Port of /health, /ready, /metrics and /docs.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every commit.")] = False,
+) -> None:
+    """Exit codes: 0 stopped, 1 failed, 3 bundle refused, 70 reader died, 75 another owner; restart always."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    for noisy in ("faststream", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    with told_errors(), ExitStack() as stack:
+        settings = settings_with(redis_url, tracking_uri)
+        url = settings.redis.url
+        if url is None:
+            url = stack.enter_context(EmbeddedServer(settings.server_path)).url
+            logging.getLogger("bands").info("embedded server at %s", url)
+        code = asyncio.run(serve(worker_config(settings, url, bundle, partition, http_port)))
+    sys.exit(code)
+
+
+def worker_config(
+    settings: Settings, url: str, bundle: Path | None, partition: int = 0, http_port: int | None = None
+) -> WorkerConfig:
+    """What the settings tell a worker process."""
+    stream, worker = settings.stream, settings.worker
+    registry = RegistrySettings(
+        settings.registry_uri,
+        settings.workspace_path / "champions",
+        settings.registry.alias,
+    )
+    return WorkerConfig(
+        redis_url=url,
+        bundle=bundle,
+        registry=None if bundle else registry,
+        topics=Topics(partition, stream.partitions),
+        limits=Limits(batch_max=stream.batch_max, max_gap_bars=worker.max_gap_bars),
+        retention=Retention(stream.output_maxlen, stream.dead_maxlen),
+        lease_ttl_ms=worker.lease_ttl_ms,
+        sweep_interval_s=worker.sweep_interval_s,
+        block_ms=stream.block_ms,
+        socket_timeout_s=settings.redis.socket_timeout_s,
+        http_host=worker.http_host,
+        http_port=http_port or worker.http_port,
+    )

@@ -1,0 +1,70 @@
+"""Training as a command: bars in, a bundle folder out, reused when nothing has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.model.bundle import Bundle, load_bundle
+from contracts.model.candle import History
+from contracts.model.spec import FeatureSpec
+from offline.dataset import Progress, build_dataset, no_progress
+from offline.train import TrainSettings, train, training_key, write_trained
+
+DEFAULT_LEADER = "BTCUSDT"
+"""The market's leader: with several symbols and this one among them, its features join every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A bundle on disk. `reused` when the same bars and settings had been trained before."""
+
+    folder: Path
+    bundle: Bundle
+    reused: bool
+
+
+def choose_leader(symbols: Sequence[str], asked: str | None) -> str | None:
+    """The leader asked for (`none` for none), or BTCUSDT where it is one of several symbols.
+
+    Raises:
+        ValueError: the leader asked for is not among the symbols.
+    """
+    if asked is not None and asked.lower() == "none":
+        return None
+    if asked is not None:
+        if asked not in symbols:
+            raise ValueError(f"expected --leader to be one of {', '.join(symbols)} or none, found {asked}")
+        return asked
+    return DEFAULT_LEADER if len(symbols) > 1 and DEFAULT_LEADER in symbols else None
+
+
+def train_bundle(
+    histories: Sequence[History],
+    bundles: Path,
+    *,
+    version: str,
+    settings: TrainSettings | None = None,
+    leader: str | None = None,
+    out: Path | None = None,
+    progress: Progress = no_progress,
+) -> Trained:
+    """Train a bundle, or find the one already trained on the same bars with the same settings.
+
+    Its folder is `out`, or a name under `bundles` made of the version and a hash of the input.
+
+    Raises:
+        ValueError: too little history.
+        BundleError: a folder is there that is not a whole bundle.
+    """
+    settings = settings or TrainSettings()
+    folder = out or bundles / f"{version}-{training_key(histories, settings, leader)}"
+    if folder.exists() and out is None:
+        return Trained(folder, load_bundle(folder, accelerate=False), reused=True)
+    if folder.exists():
+        raise FileExistsError(f"expected no folder at {folder}, found one; choose another --out or remove it")
+    dataset = build_dataset(histories, FeatureSpec(leader=leader), progress=progress)
+    heads = train(dataset, settings, progress)
+    write_trained(folder, heads, dataset, histories, settings, version=version)
+    return Trained(folder, load_bundle(folder, accelerate=False), reused=False)

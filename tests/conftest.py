@@ -1,0 +1,75 @@
+"""Fixtures for tests on a real server. `redis_url` runs a test on every kind of server there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.market import SYMBOLS, TestMarket, train_market
+from tests.servers import KINDS, Kind, ServerProcess, missing
+
+
+class _Pool:
+    """One running server of each kind per test process, started when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: dict[Kind, ServerProcess] = {}
+
+    def clean(self, kind: Kind) -> ServerProcess:
+        if (why := missing(kind)) is not None:
+            pytest.skip(why)
+        if kind not in self._servers:
+            server = ServerProcess(kind, self._folder / kind)
+            server.start()
+            self._servers[kind] = server
+        self._servers[kind].clean()
+        return self._servers[kind]
+
+    def stop(self) -> None:
+        for server in self._servers.values():
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Pool]:
+    pool = _Pool(tmp_path_factory.mktemp("servers"))
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture(params=KINDS)
+def redis_url(request: pytest.FixtureRequest, _servers: _Pool) -> str:
+    """URL of an empty server; the test runs once on each kind. Shared: do not stop or reconfigure it."""
+    return _servers.clean(request.param).url
+
+
+@pytest.fixture
+def embedded_url(_servers: _Pool) -> str:
+    """URL of an empty embedded server, for tests to which the kind does not matter."""
+    return _servers.clean("valkey").url
+
+
+@pytest.fixture(params=KINDS)
+def crash_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+    """A started server of one's own, to be killed, reconfigured and restarted."""
+    if (why := missing(request.param)) is not None:
+        pytest.skip(why)
+    server = ServerProcess(request.param, tmp_path / request.param)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
+    """Two simulated symbols and a bundle trained on their past, with AAA as the market's leader."""
+    return train_market(tmp_path_factory.mktemp("market"), leader=SYMBOLS[0])
+
+
+@pytest.fixture(scope="session")
+def plain_market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
+    """The same without a leader."""
+    return train_market(tmp_path_factory.mktemp("plain_market"), leader=None)

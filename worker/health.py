@@ -1,0 +1,97 @@
+"""Health that tells the truth: ready only with lease, bundle, running reader and bounded lag."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from faststream.asgi import AsgiResponse, get
+
+from worker.metrics import BUNDLE, LAG, LEASE_EPOCH, PENDING, READY
+from worker.partition import Partition
+from worker.reader import PatientRedis
+
+MAX_BACKLOG_ENTRIES = 1_000
+"""Entries that may wait while ready: 50 symbols for three days, or seconds of work."""
+
+
+@dataclass(slots=True)
+class Health:
+    """What is known of the worker. `troubles` maps a part to what is wrong with it now."""
+
+    reader_silence_s: float
+    """Longest time between two returns of a healthy reader."""
+    partition: Partition | None = None
+    reader: PatientRedis | None = None
+    reading: bool = False
+    lease_until: float = 0.0
+    """Monotonic time at which the lease may have run out."""
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """Everything that speaks against being ready; empty when ready."""
+        found = [f"{part}: {what}" for part, what in self.troubles.items()]
+        now = time.monotonic()
+        if now >= self.lease_until:
+            found.append("lease: not held")
+        partition = self.partition
+        if partition is None or partition.bundle is None:
+            found.append("bundle: none in force")
+        elif (waiting := partition.backlog.lag + partition.backlog.pending) > MAX_BACKLOG_ENTRIES:
+            found.append(f"backlog: {waiting} bars wait, more than {MAX_BACKLOG_ENTRIES}")
+        reader = self.reader
+        if reader is None or not self.reading:
+            found.append("reader: not running")
+        elif reader.trouble is not None:
+            found.append(f"reader: {reader.trouble}")
+        elif now - reader.beat > self.reader_silence_s:
+            found.append(f"reader: silent for {now - reader.beat:.0f} s")
+        return found
+
+    def report(self) -> dict[str, Any]:
+        """Readiness with its reasons, and where the partition stands."""
+        problems = self.problems()
+        partition = self.partition
+        told: dict[str, Any] = {"ready": not problems, "problems": problems}
+        if partition is not None:
+            told |= {
+                "partition": partition.topics.partition,
+                "bundle": partition.bundle.label if partition.bundle else None,
+                "bundle_sha256": partition.bundle.sha256 if partition.bundle else None,
+                "cursor": partition.cursor,
+                "lag": partition.backlog.lag,
+                "pending": partition.backlog.pending,
+                "lease": partition.lease.token,
+            }
+        return told
+
+    def measure(self) -> None:
+        """Bring the gauges up to date."""
+        READY.set(not self.problems())
+        partition = self.partition
+        if partition is None:
+            return
+        LAG.set(partition.backlog.lag)
+        PENDING.set(partition.backlog.pending)
+        LEASE_EPOCH.set(partition.lease.epoch)
+        if partition.bundle is not None:
+            BUNDLE.clear()
+            BUNDLE.labels(partition.bundle.label).set(1)
+
+
+def health_routes(health: Health) -> list[tuple[str, Any]]:
+    """`/health`: the process answers. `/ready`: it serves, or 503 and why not."""
+
+    @get(include_in_schema=False)
+    async def alive(scope: Any) -> AsgiResponse:  # noqa: ARG001
+        return AsgiResponse(b'{"alive": true}\n', 200, {"content-type": "application/json"})
+
+    @get(include_in_schema=False)
+    async def ready(scope: Any) -> AsgiResponse:  # noqa: ARG001
+        report = health.report()
+        body = json.dumps(report, indent=2).encode() + b"\n"
+        return AsgiResponse(body, 200 if report["ready"] else 503, {"content-type": "application/json"})
+
+    return [("/health", alive), ("/ready", ready)]

@@ -1,0 +1,21 @@
+"""What Prometheus is told beyond FastStream's own counts of received messages."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+COMMITS = Counter("bands_commits", "Commit script answers.", ["answer"], registry=REGISTRY)
+EVENTS = Counter("bands_events", "Entries appended, by stream.", ["stream"], registry=REGISTRY)
+STEP_SECONDS = Histogram(
+    "bands_step_seconds",
+    "Time from a delivered run of bars to its commit.",
+    registry=REGISTRY,
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+LAG = Gauge("bands_lag_entries", "Bars appended but not yet delivered.", registry=REGISTRY)
+PENDING = Gauge("bands_pending_entries", "Bars delivered but not yet in effect.", registry=REGISTRY)
+READY = Gauge("bands_ready", "1 while the worker serves, 0 while it does not.", registry=REGISTRY)
+LEASE_EPOCH = Gauge("bands_lease_epoch", "Number of the lease held; 0 without one.", registry=REGISTRY)
+BUNDLE = Gauge("bands_bundle_info", "The bundle in force.", ["label"], registry=REGISTRY)

@@ -1,0 +1,205 @@
+"""One partition at work: the crash path is the start path.
+
+Whatever went wrong (a lost reply, a cut connection, a dead owner), the cure is the same: reload what is
+in effect, then drain the pending list in order. One lock serialises the reader, the drain and the sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from contracts.model.bundle import Bundle
+from contracts.model.intake import DEFAULT_MAX_GAP_BARS
+from contracts.topics import Topics
+from worker import store
+from worker.arrival import read_entry
+from worker.bars import Backlog, BarsStream, RawEntry
+from worker.commit import Answer, Commit, Committer, Retention
+from worker.engine import Engine, State
+from worker.lease import Lease
+from worker.metrics import COMMITS, EVENTS, STEP_SECONDS
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 8
+"""Each attempt follows a reload under our own lease: a second one settles every honest race."""
+
+
+class FencedError(RuntimeError):
+    """Another worker owns the partition: this one must stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a partition works: batch size in entries, gap rule in bars, retention of the bars stream."""
+
+    batch_max: int = 100
+    max_gap_bars: int = DEFAULT_MAX_GAP_BARS
+    bars_retention_s: int = 30 * 24 * 3600
+
+
+class Partition:
+    """Consumes one bars stream under a lease."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        topics: Topics,
+        lease: Lease,
+        *,
+        limits: Limits | None = None,
+        retention: Retention | None = None,
+    ) -> None:
+        self.topics = topics
+        self.lease = lease
+        self.backlog = Backlog()
+        self._redis = redis
+        self._bars = BarsStream(redis, topics)
+        self._limits = limits or Limits()
+        self._committer = Committer(redis, topics, retention)
+        self._engine = Engine(None, topics, self._limits.max_gap_bars)
+        self._state = State()
+        self._cursor = ""
+        self._lock = asyncio.Lock()
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """The bundle in force."""
+        return self._engine.bundle
+
+    @property
+    def cursor(self) -> str:
+        """The last bars entry in effect; empty before the first."""
+        return self._cursor
+
+    async def start(self, bundle: Bundle) -> None:
+        """With the lease held: create the group, load what is in effect, record the bundle, drain.
+
+        Raises:
+            FencedError: another worker took the lease meanwhile.
+            StateError: the stored state is not readable.
+        """
+        async with self._lock:
+            await self._bars.ensure_group()
+            recorded = await self._reload()
+            self._engine = Engine(bundle, self.topics, self._limits.max_gap_bars)
+            if recorded != bundle.label:
+                await self._record(bundle)
+            await self._drain()
+
+    async def resume(self) -> None:
+        """After an outage that let the lease expire: reload and drain under the new one."""
+        async with self._lock:
+            await self._reload()
+            await self._drain()
+
+    async def process(self, entries: Sequence[RawEntry]) -> None:
+        """Bring consecutive entries into effect, exactly once.
+
+        Raises:
+            FencedError: the lease is no longer ours.
+            redis.RedisError: the server could not be reached; the entries stay pending for the sweep.
+        """
+        async with self._lock:
+            await self._settle_all(entries)
+
+    async def sweep(self) -> None:
+        """Bring into effect whatever a lost reply or a failed commit left pending, and trim."""
+        async with self._lock:
+            self.backlog = await self._bars.backlog()
+            if self.backlog.pending:
+                await self._reload()
+                await self._drain()
+                self.backlog = await self._bars.backlog()
+            await self._trim()
+
+    async def _reload(self) -> str | None:
+        """Load what is in effect; return the label of the bundle on record."""
+        loaded = await store.load(self._redis, self.topics)
+        self._state, self._cursor = loaded.state, loaded.cursor
+        return loaded.bundle
+
+    async def _record(self, bundle: Bundle) -> None:
+        swap = store.swap_record(bundle.label, self._cursor)
+        answer, detail = await self._send(Commit((), self._cursor, bundle=swap))
+        if answer is not Answer.OK:
+            raise FencedError(f"expected to record bundle {bundle.label}, found {answer.value} at {detail}")
+        log.info("bundle %s applies to entries after %s", bundle.label, self._cursor or "the beginning")
+
+    async def _settle_all(self, entries: Sequence[RawEntry]) -> None:
+        for _ in range(MAX_ATTEMPTS):
+            entries = await self._acknowledge_old(entries)
+            if not entries or await self._try(entries) in {Answer.OK, Answer.DUP}:
+                return
+            await self._reload()
+            if await self._drain():
+                return
+        raise RuntimeError(
+            f"expected the commit of {entries[0][0]} … {entries[-1][0]} to settle within {MAX_ATTEMPTS} "
+            "attempts under our own lease; is something else writing the cursor?"
+        )
+
+    async def _drain(self) -> bool:
+        """Bring the group's pending list into effect, oldest first; True when all of it went through."""
+        if claimed := await self._bars.inherit():
+            log.warning("claimed %d entries pending under foreign consumer names", claimed)
+        after = "0"
+        while entries := await self._bars.pending_after(after, self._limits.batch_max):
+            after = entries[-1][0]
+            fresh = await self._acknowledge_old(entries)
+            if fresh and await self._try(fresh) not in {Answer.OK, Answer.DUP}:
+                return False
+        return True
+
+    async def _acknowledge_old(self, entries: Sequence[RawEntry]) -> list[RawEntry]:
+        """Acknowledge entries that are in effect already; return the others."""
+        at = _order(self._cursor)
+        old = [entry for entry, _ in entries if _order(entry) <= at]
+        if old:
+            await self._send(Commit(old, self._cursor))
+        return [entry for entry in entries if _order(entry[0]) > at]
+
+    async def _try(self, entries: Sequence[RawEntry]) -> Answer:
+        began = time.perf_counter()
+        server_time = await self._bars.server_time()
+        arrivals = [read_entry(entry, fields, server_time) for entry, fields in entries]
+        step = self._engine.run(self._state, arrivals)
+        ids = [entry for entry, _ in entries]
+        commit = Commit(ids, self._cursor, step.events, store.fields_of(step), step.latest)
+        answer, detail = await self._send(commit)
+        if answer is Answer.OK:
+            self._state, self._cursor = step.state, ids[-1]
+            for event in step.events:
+                EVENTS.labels(event.stream).inc()
+            STEP_SECONDS.observe(time.perf_counter() - began)
+        elif answer is Answer.DUP:
+            await self._reload()
+        log.debug("%s %s … %s %s", answer.value, ids[0], ids[-1], detail)
+        return answer
+
+    async def _send(self, commit: Commit) -> tuple[Answer, str]:
+        answer, detail = await self._committer.commit(commit, self.lease.token)
+        COMMITS.labels(answer.value).inc()
+        if answer is Answer.FENCED:
+            raise FencedError(
+                f"expected to own {self.topics.lease} as {self.lease.token}, found {detail or 'no owner'}; "
+                "another worker serves this partition, or ours was away longer than its lease"
+            )
+        return answer, detail
+
+    async def _trim(self) -> None:
+        """Drop bars that are in effect and older than the retention; never one beyond the cursor."""
+        if self._cursor:
+            kept_from = await self._bars.server_time() - self._limits.bars_retention_s
+            await self._bars.trim_before(min(f"{int(kept_from * 1_000)}-0", self._cursor, key=_order))
+
+
+def _order(entry: str) -> tuple[int, int]:
+    ms, _, seq = (entry or "0-0").partition("-")
+    return int(ms), int(seq or 0)

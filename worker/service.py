@@ -1,0 +1,353 @@
+"""The worker process: FastStream wiring around one partition, from start to a meaningful exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import uvicorn
+from faststream.asgi import AsgiFastStream, AsyncAPIRoute
+from faststream.middlewares import AckPolicy
+from faststream.redis import StreamSub
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
+
+from contracts.model.bundle import Bundle, BundleError, load_bundle
+from contracts.topics import GROUP, Topics
+from worker.asyncapi import specification
+from worker.bars import RawEntry
+from worker.champion import ChampionError, RegistrySettings, fetch_champion
+from worker.commit import Retention
+from worker.health import Health, health_routes
+from worker.lease import Lease
+from worker.metrics import REGISTRY
+from worker.partition import FencedError, Limits, Partition
+from worker.reader import PatientBroker, keep_raw, raw_entries
+
+log = logging.getLogger(__name__)
+_FASTSTREAM_LOG = logging.getLogger("faststream")
+
+STOPPED = 0
+FAILED = 1
+BAD_BUNDLE = 3
+READER_DIED = 70
+FENCED = 75
+
+COMMIT_RETRIES = 3
+"""The commit is idempotent: a second attempt after a lost reply answers DUP."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """Everything a worker process is told. Give `bundle`, a folder, or `registry`."""
+
+    redis_url: str
+    bundle: Path | None = None
+    registry: RegistrySettings | None = None
+    topics: Topics = field(default_factory=Topics)
+    limits: Limits = field(default_factory=Limits)
+    retention: Retention = field(default_factory=Retention)
+    lease_ttl_ms: int = 10_000
+    sweep_interval_s: float = 5.0
+    block_ms: int = 1_000
+    socket_timeout_s: float = 5.0
+    registry_retry_s: float = 10.0
+    http_host: str = "127.0.0.1"
+    http_port: int = 8100
+
+    def __post_init__(self) -> None:
+        if (self.bundle is None) == (self.registry is None):
+            raise ValueError("expected either a bundle folder or a registry, found both or neither")
+
+
+class _App(AsgiFastStream):
+    """FastStream's `exit` does nothing under an outer server; here it ends the process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fatal = asyncio.Event()
+
+    def exit(self) -> None:
+        self.fatal.set()
+
+
+class _Http(uvicorn.Server):
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """Leave signals to the worker: uvicorn would raise them again and spoil the exit code."""
+        return contextlib.nullcontext()
+
+
+class Worker:
+    """One partition served by one process."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        # A healthy reader returns every block_ms; a dead server costs one socket timeout and a pause.
+        silence_s = config.block_ms / 1_000 + 2 * config.socket_timeout_s + 5.0
+        self.health = Health(reader_silence_s=silence_s)
+        retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), COMMIT_RETRIES)
+        self._redis = Redis.from_url(
+            config.redis_url, socket_timeout=config.socket_timeout_s, protocol=2, retry=retry
+        )
+        self._lease = Lease(self._redis, config.topics, config.lease_ttl_ms)
+        self._partition = Partition(
+            self._redis, config.topics, self._lease, limits=config.limits, retention=config.retention
+        )
+        self._broker = PatientBroker(
+            config.redis_url, socket_timeout=config.socket_timeout_s, logger=_FASTSTREAM_LOG
+        )
+        self._app = _App(
+            self._broker,
+            asgi_routes=[
+                *health_routes(self.health),
+                ("/metrics", prometheus_client.make_asgi_app(REGISTRY)),
+            ],
+            specification=specification(config.topics),
+            asyncapi_path=AsyncAPIRoute("/docs", asyncapi_json_path="/asyncapi.json"),
+        )
+        self._subscriber: Any = self._broker.subscriber(
+            stream=StreamSub(
+                config.topics.bars,
+                group=GROUP,
+                consumer=config.topics.consumer,
+                batch=True,
+                max_records=config.limits.batch_max,
+                polling_interval=config.block_ms,
+            ),
+            ack_policy=AckPolicy.MANUAL,
+            parser=keep_raw,
+            decoder=raw_entries,
+            no_reply=True,
+            include_in_schema=False,
+        )
+        self._subscriber(self._on_bars)
+        self._stop = asyncio.Event()
+        self._failure: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._check_lease = asyncio.Event()
+
+    async def run(self) -> int:
+        """Serve until told to stop or unable to go on; return the process's exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        http, serving = self._start_http()
+        ends = {
+            asyncio.create_task(self._stop.wait()): STOPPED,
+            asyncio.create_task(self._app.fatal.wait()): READER_DIED,
+        }
+        work = asyncio.create_task(self._work())
+        waited: set[asyncio.Future[Any]] = {*ends, work, self._failure}
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        code = self._code(done, ends, work)
+        log.info("stopping with exit code %d", code)
+        await self._shut_down(work, ends, http, serving)
+        return code
+
+    def _code(self, done: set[Any], ends: dict[Any, int], work: asyncio.Task[int]) -> int:
+        if work in done:
+            return self._verdict(work)
+        if self._failure in done:
+            return self._failure.result()
+        code = max(ends[task] for task in done)
+        if code == READER_DIED:
+            log.critical("the reader stopped: %s lost its consumer group", self._config.topics.bars)
+        return code
+
+    def _verdict(self, work: asyncio.Task[int]) -> int:
+        error = work.exception()
+        match error:
+            case None:
+                return work.result()
+            case FencedError():
+                log.critical("%s", error)
+                return FENCED
+            case BundleError():
+                log.critical("%s", error)
+                return BAD_BUNDLE
+        log.critical("the worker failed", exc_info=error)
+        return FAILED
+
+    async def _shut_down(self, work: Any, ends: Any, http: _Http, serving: asyncio.Task[None]) -> None:
+        for task in (work, *ends):
+            task.cancel()
+        await asyncio.gather(work, *ends, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await self._broker.stop()
+        with contextlib.suppress(RedisError, OSError):
+            await self._lease.release()
+        await self._redis.aclose()
+        http.should_exit = True
+        await serving
+
+    def _start_http(self) -> tuple[_Http, asyncio.Task[None]]:
+        config = self._config
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((config.http_host, config.http_port))
+        except OSError as error:
+            raise OSError(
+                f"expected a free port {config.http_port} on {config.http_host} for health and metrics, "
+                f"found {error.strerror}; choose another with --http-port"
+            ) from error
+        http = _Http(
+            uvicorn.Config(
+                self._app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=3
+            )
+        )
+        return http, asyncio.create_task(http.serve(sockets=[listener]))
+
+    async def _work(self) -> int:
+        bundle = await self._load_bundle()
+        await self._patiently("starting", lambda: self._start(bundle))
+        self.health.partition = self._partition
+        log.info("serving %s from %s", ", ".join(bundle.symbols), self._config.topics.bars)
+        tasks = [asyncio.create_task(loop()) for loop in (self._keep_lease, self._keep_sweeping, self._watch)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return max(task.result() for task in done)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _load_bundle(self) -> Bundle:
+        config = self._config
+        if config.bundle is not None:
+            return load_bundle(config.bundle, accelerate=False)
+        assert config.registry is not None
+        while True:
+            try:
+                bundle = await fetch_champion(config.registry)
+            except ChampionError as error:
+                # Bars wait in the stream meanwhile: taking them without a bundle would lose its states.
+                self.health.troubles["registry"] = str(error)
+                log.warning("no bundle yet, bars wait: %s", error)
+                await asyncio.sleep(config.registry_retry_s)
+            else:
+                self.health.troubles.pop("registry", None)
+                return bundle
+
+    async def _start(self, bundle: Bundle) -> None:
+        told = 0.0
+        while (owner := await self._lease.acquire()) is not None:
+            self.health.troubles["lease"] = f"held by {owner}"
+            if time.monotonic() - told > 60:
+                told = time.monotonic()
+                log.warning("waiting for the lease of %s, held by %s", self._config.topics.bars, owner)
+            await asyncio.sleep(self._config.lease_ttl_ms / 5_000)
+        self.health.troubles.pop("lease", None)
+        self._lease_renewed()
+        log.info("took lease %s", self._lease.token)
+        await self._partition.start(bundle)
+        await self._broker.start()
+        self.health.reader = self._broker.reader
+        self.health.reading = True
+
+    async def _on_bars(self, entries: list[RawEntry]) -> None:
+        try:
+            await self._partition.process(entries)
+        except FencedError:
+            self._check_lease.set()
+        except (RedisError, OSError) as error:
+            self._trouble("commit", error)
+        except Exception:
+            log.critical("a bar could not be taken into effect", exc_info=True)
+            if not self._failure.done():
+                self._failure.set_result(FAILED)
+        else:
+            self.health.troubles.pop("commit", None)
+
+    async def _keep_lease(self) -> int:
+        """Renew the lease; after an outage that outlived it, take it again and catch up."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._check_lease.wait(), self._lease.ttl_ms / 3_000)
+            self._check_lease.clear()
+            try:
+                owner = await self._lease.renew()
+                if owner == "":
+                    log.warning("lease %s ran out", self._lease.token)
+                    owner = await self._lease.acquire()
+                    if owner is None:
+                        await self._partition.resume()
+            except (RedisError, OSError) as error:
+                self._trouble("lease", error)
+                continue
+            if owner is not None:
+                raise FencedError(f"expected to own {self._config.topics.lease}, found {owner}; stopping")
+            self.health.troubles.pop("lease", None)
+            self._lease_renewed()
+
+    async def _keep_sweeping(self) -> int:
+        while True:
+            try:
+                await self._partition.sweep()
+            except FencedError:
+                self._check_lease.set()
+            except (RedisError, OSError) as error:
+                self._trouble("sweep", error)
+            else:
+                for part in ("sweep", "commit"):
+                    self.health.troubles.pop(part, None)
+            self.health.measure()
+            await asyncio.sleep(self._config.sweep_interval_s)
+
+    async def _watch(self) -> int:
+        """End the process when the reader no longer lives: a zombie would be silence without a fault."""
+        while True:
+            await asyncio.sleep(1.0)
+            reader = self.health.reader
+            self.health.reading = bool(self._subscriber.running)
+            if not self._subscriber.running:
+                log.critical("the reader stopped")
+                return READER_DIED
+            silent_s = time.monotonic() - reader.beat if reader is not None and reader.beat else 0.0
+            if silent_s > 2 * self.health.reader_silence_s:
+                log.critical("the reader has been silent for %.0f s", silent_s)
+                return READER_DIED
+
+    async def _patiently(self, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
+        pause = 0.2
+        while True:
+            try:
+                await attempt()
+            except (RedisError, OSError) as error:
+                self._trouble(what, error)
+                await asyncio.sleep(pause)
+                pause = min(5.0, 2 * pause)
+            else:
+                self.health.troubles.pop(what, None)
+                return
+
+    def _trouble(self, part: str, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"
+        if self.health.troubles.get(part) != told:
+            log.warning("%s: %s", part, told)
+        self.health.troubles[part] = told
+
+    def _lease_renewed(self) -> None:
+        self.health.lease_until = time.monotonic() + self._lease.ttl_ms / 1_000
+
+
+async def serve(config: WorkerConfig) -> int:
+    """Run one worker until it stops; return its exit code.
+
+    0 stopped as asked, 1 failed, 3 bundle refused, 70 the reader died, 75 another worker owns the
+    partition. Supervisors restart it whatever the code.
+
+    Raises:
+        OSError: the port for health and metrics is taken.
+    """
+    return await Worker(config).run()
