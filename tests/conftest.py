@@ -73,3 +73,12 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
 def plain_market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
     """The same without a leader."""
     return train_market(tmp_path_factory.mktemp("plain_market"), leader=None)
+
+
+@pytest.fixture(scope="session")
+def real_bars() -> Path:
+    """The folder of real bars beside the project, where there is one."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("real bars are not beside this project (../shared/data); the rest needs none")
+    return folder

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import shutil
 import sys
@@ -17,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UnavailableError
-from contracts.model.bundle import Bundle, BundleError, load_bundle
+from contracts.model.bundle import Bundle, BundleError, load_bundle, verify_bundle
 from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, CHAMPION, SHA256_TAG
+
+log = logging.getLogger(__name__)
 
 
 class ChampionError(UnavailableError):
@@ -86,7 +89,13 @@ def download(tracking_uri: str, alias: str, cache: Path) -> Path:
     version = client.get_model_version_by_alias(BUNDLE_MODEL, alias)
     folder = cache / version.tags[SHA256_TAG]
     if folder.is_dir():
-        return folder
+        try:
+            verify_bundle(folder)
+        except BundleError as error:
+            log.warning("fetching the bundle again: %s", error)
+            shutil.rmtree(folder)
+        else:
+            return folder
     # Without dst_path a local store would hand out, and write into, its own folder.
     draft = Path(tempfile.mkdtemp(prefix=".download.", dir=cache))
     try:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,15 +8,6 @@ from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS
 
 START = 1_577_836_800  # 2020-01-01
-
-
-@pytest.fixture(scope="session")
-def real_bars() -> Path:
-    """The folder of real bars beside the project, where there is one."""
-    folder = Path(__file__).resolve().parents[3] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("real bars are not beside this project (../shared/data); the rest needs none")
-    return folder
 
 
 @pytest.fixture

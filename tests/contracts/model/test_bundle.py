@@ -1,0 +1,133 @@
+"""The bundle folder: whole or not at all, believed only when every byte agrees."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.model.bundle import BundleError, Manifest, load_bundle, verify_bundle, write_bundle
+from contracts.model.bundle.folder import MANIFEST
+from contracts.model.features import FeatureRow
+from contracts.model.grid import HORIZONS, LEVEL_NAMES
+from tests.market import TestMarket
+
+
+@pytest.fixture
+def folder(market: TestMarket, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(market.folder, tmp_path / "bundle"))
+
+
+def edit_manifest(folder: Path, **changes: object) -> None:
+    told = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**told, **changes}))
+
+
+def test_it_holds_what_the_design_names(market: TestMarket) -> None:
+    manifest, _, _ = verify_bundle(market.folder)
+    expected = {"forest.npz", "calibrators.json", "reference.npz", "states/_leader.track"}
+    expected |= {f"models/T{h}_{level}.txt" for h in HORIZONS for level in LEVEL_NAMES}
+    expected |= {f"states/{symbol}.fold" for symbol in manifest.symbols}
+    assert set(manifest.files) == expected
+    assert not [path for path in market.folder.rglob("*") if path.suffix in {".pkl", ".joblib"}]
+
+
+def test_one_altered_byte_anywhere_is_refused(folder: Path, market: TestMarket) -> None:
+    for path in sorted(market.bundle.manifest.files):
+        file = folder / path
+        whole = file.read_bytes()
+        for position in (0, len(whole) // 2, len(whole) - 1):
+            twisted = bytearray(whole)
+            twisted[position] ^= 1
+            file.write_bytes(bytes(twisted))
+            with pytest.raises(BundleError, match="altered or cut"):
+                load_bundle(folder)
+        file.write_bytes(whole)
+    assert load_bundle(folder).sha256 == market.bundle.sha256
+
+
+def test_a_missing_an_added_and_a_linked_file_are_refused(folder: Path) -> None:
+    (folder / "states" / "extra").write_text("x")
+    with pytest.raises(BundleError, match=r"states/extra'\] unknown"):
+        load_bundle(folder)
+    (folder / "states" / "extra").unlink()
+    (folder / "forest.npz").rename(folder / "forest.gone")
+    with pytest.raises(BundleError, match=r"forest.npz'\] missing"):
+        load_bundle(folder)
+    (folder / "forest.npz").symlink_to(folder / "forest.gone")
+    (folder / "forest.gone").rename(folder.parent / "elsewhere")
+    with pytest.raises(BundleError, match="a link"):
+        load_bundle(folder)
+
+
+def test_no_manifest_no_bundle(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(BundleError, match="expected a plain file"):
+        load_bundle(tmp_path / "nowhere")
+    (folder / MANIFEST).write_text("{")
+    with pytest.raises(BundleError, match="manifest"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "a/../../b", "", "a\\b"])
+def test_a_manifest_can_not_reach_outside(folder: Path, path: str) -> None:
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    edit_manifest(folder, files={**files, path: "0" * 64})
+    with pytest.raises(BundleError, match="inside the bundle"):
+        load_bundle(folder)
+
+
+def test_features_of_another_spec_are_refused(folder: Path) -> None:
+    features = json.loads((folder / MANIFEST).read_text())["features"]
+    edit_manifest(folder, features={**features, "sha256": "1" * 64})
+    with pytest.raises(BundleError, match="which this release folds"):
+        load_bundle(folder)
+    edit_manifest(folder, features={**features, "names": features["names"][::-1]})
+    with pytest.raises(BundleError, match="which this release folds"):
+        load_bundle(folder)
+
+
+def test_missing_horizons_and_other_levels_are_refused(folder: Path) -> None:
+    heads = json.loads((folder / MANIFEST).read_text())["heads"]
+    edit_manifest(folder, heads=heads[:3])
+    with pytest.raises(BundleError, match="one head for each"):
+        load_bundle(folder)
+    edit_manifest(folder, heads=heads, levels=[0.1, 0.25, 0.5, 0.75, 0.9])
+    with pytest.raises(BundleError, match="quantile levels"):
+        load_bundle(folder)
+
+
+def test_a_bundle_is_never_written_over(folder: Path, market: TestMarket) -> None:
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    with pytest.raises(FileExistsError, match="expected no folder"):
+        write_bundle(folder, market.bundle.manifest, {})
+    assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
+
+
+def test_what_does_not_verify_leaves_nothing_behind(tmp_path: Path, market: TestMarket) -> None:
+    with pytest.raises(BundleError):
+        write_bundle(tmp_path / "new", market.bundle.manifest, {"forest.npz": b"rubbish"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_written_manifest_reads_back(market: TestMarket) -> None:
+    text = (market.folder / MANIFEST).read_text()
+    assert Manifest.model_validate_json(text) == market.bundle.manifest
+
+
+def test_bands_are_ordered_nested_and_scale_with_sigma(market: TestMarket) -> None:
+    bundle = market.bundle
+    row = FeatureRow(np.zeros(33), 0.01)
+    context = bundle.leader.before(10**12)
+    small = bundle.predict("AAA", row, context)
+    wide = bundle.predict("AAA", row._replace(sigma=0.02), context)
+    for horizon in HORIZONS:
+        quantiles = small[horizon].quantiles
+        assert list(quantiles) == sorted(quantiles)
+        np.testing.assert_allclose(wide[horizon].quantiles, 2 * np.array(quantiles), rtol=1e-12)
+    with pytest.raises(KeyError, match="ZZZ"):
+        bundle.predict("ZZZ", row, context)
+    with pytest.raises(ValueError, match="leader"):
+        bundle.predict("AAA", row, None)

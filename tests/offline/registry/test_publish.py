@@ -1,0 +1,110 @@
+"""The registry: four models and the bundle that pins them, and a worker that finds its champion."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.model.grid import HORIZONS, LEVEL_NAMES
+from contracts.registry import BUNDLE_MODEL, horizon_model
+from offline.dataset import build_dataset
+from offline.registry import Published, RegistryError, find_champion, publish, sqlite_uri
+from tests.market import TestMarket
+from worker.champion import ChampionError, RegistrySettings, fetch_champion
+
+pytestmark = pytest.mark.xdist_group("registry")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def published(home: Path, market: TestMarket) -> Published:
+    return publish(market.folder, sqlite_uri(home), artifacts=home / "artifacts")
+
+
+@pytest.fixture(scope="module")
+def client(home: Path, published: Published) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(sqlite_uri(home), sqlite_uri(home))
+
+
+def test_the_bundle_version_pins_four_horizon_models(
+    published: Published, client: Any, market: TestMarket
+) -> None:
+    version = client.get_model_version_by_alias(BUNDLE_MODEL, "champion")
+    assert str(version.version) == published.version
+    assert version.tags["bundle_sha256"] == market.bundle.sha256
+    for horizon in HORIZONS:
+        pinned = client.get_model_version(horizon_model(horizon), version.tags[f"T{horizon}_version"])
+        assert {"version", "stage", "hpo", "date"} <= set(pinned.tags)
+        assert pinned.tags["version"] == "0.1.0-test"
+
+
+def test_publishing_the_same_bytes_again_changes_nothing(
+    home: Path, published: Published, client: Any, market: TestMarket
+) -> None:
+    again = publish(market.folder, sqlite_uri(home), artifacts=home / "artifacts")
+    assert not again.is_new
+    assert (again.version, again.horizons) == (published.version, published.horizons)
+    assert len(client.search_model_versions(f"name = '{BUNDLE_MODEL}'")) == 1
+
+
+def test_artifacts_stay_where_they_were_told_to(home: Path, published: Published) -> None:
+    assert published.is_new
+    assert any((home / "artifacts").rglob("forest.npz"))
+    assert not Path("mlruns").exists()
+
+
+def test_a_registered_horizon_model_says_what_the_bundle_says(
+    home: Path, published: Published, market: TestMarket
+) -> None:
+    import mlflow
+
+    mlflow.set_tracking_uri(sqlite_uri(home))
+    dataset = build_dataset(list(market.training.values()), market.bundle.spec)
+    rows, sigma = dataset.rows[::101], dataset.sigma[::101]
+    frame = pd.DataFrame(rows, columns=list(market.bundle.spec.names)).assign(sigma=sigma)
+    for horizon in (42, 60):
+        model = mlflow.pyfunc.load_model(f"models:/{horizon_model(horizon)}/{published.horizons[horizon]}")
+        answer = model.predict(frame)
+        assert list(answer.columns) == list(LEVEL_NAMES)
+        expected = [
+            market.bundle.predictor.predict(row, float(s))[horizon].quantiles
+            for row, s in zip(rows, sigma, strict=True)
+        ]
+        np.testing.assert_array_equal(answer.to_numpy(), np.array(expected))
+
+
+def test_a_worker_fetches_verifies_and_caches_the_champion(
+    home: Path, published: Published, market: TestMarket, tmp_path: Path
+) -> None:
+    settings = RegistrySettings(sqlite_uri(home), tmp_path / "cache")
+    bundle = asyncio.run(fetch_champion(settings))
+    assert bundle.sha256 == market.bundle.sha256
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == [bundle.sha256]
+    (tmp_path / "cache" / bundle.sha256 / "forest.npz").write_bytes(b"altered")
+    assert asyncio.run(fetch_champion(settings)).sha256 == market.bundle.sha256, (
+        "an altered copy is fetched anew"
+    )
+
+
+def test_an_absent_alias_and_a_registry_that_is_down_are_told(
+    home: Path, published: Published, tmp_path: Path, market: TestMarket
+) -> None:
+    with pytest.raises(ChampionError, match="bands publish"):
+        asyncio.run(fetch_champion(RegistrySettings(sqlite_uri(home), tmp_path, alias="challenger")))
+    with pytest.raises(RegistryError, match="--tracking-uri"):
+        find_champion(sqlite_uri(home), "challenger")
+    with pytest.raises(RegistryError, match="start it"):
+        publish(market.folder, "http://127.0.0.1:9", alias=None)
+    with pytest.raises(ChampionError, match="expected"):
+        asyncio.run(fetch_champion(RegistrySettings("http://127.0.0.1:9", tmp_path)))
