@@ -99,6 +99,11 @@ class Topics:
         return self._name("worker.cursor")
 
     @property
+    def swaps(self) -> str:
+        """Every bundle swap in order: which bundle applies to the entries after which one."""
+        return self._name("worker.swaps")
+
+    @property
     def state(self) -> str:
         """Hash of folded state, one field per symbol."""
         return self._name("worker.state")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.model.candle import History
-from contracts.model.context import N_CONTEXT, LeaderTrack
+from contracts.model.context import KEPT_ROWS, N_CONTEXT, LeaderTrack
 from contracts.model.grid import BAR_SECONDS, HORIZONS
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS, SymbolFold, Verdict
 from contracts.model.spec import BASE_NAMES, FeatureSpec
@@ -46,6 +46,7 @@ class Dataset:
     returns: NDArray[np.float64]
     states: dict[str, SymbolFold]
     leader: LeaderTrack
+    max_gap_bars: int
 
     def __len__(self) -> int:
         return len(self.close_time)
@@ -93,7 +94,7 @@ def build_dataset(
                 values.append(offer.row.values)
                 sigmas.append(offer.row.sigma)
                 if history.symbol == spec.leader:
-                    track = track.record(candle.open_time, offer.row)
+                    track = track.record(candle.open_time, offer.row, bridged=fold.is_degraded)
                     told.add(candle.open_time, track.rows[-1])
             done += 1
             if done % 2_000 == 0 or done == total:
@@ -132,6 +133,7 @@ def build_dataset(
         returns[order],
         states,
         track,
+        max_gap_bars,
     )
 
 
@@ -152,8 +154,10 @@ class _Told:
 
     def before(self, open_times: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """The newest row before each bar, (n, 9), and whether there is one: `LeaderTrack.before`."""
-        at = np.searchsorted(np.array(self.open_times, dtype=np.int64), open_times) - 1
+        told = np.array(self.open_times, dtype=np.int64)
+        at = np.searchsorted(told, open_times) - 1
         rows = np.array(self.rows).reshape(-1, N_CONTEXT)
         if not len(rows):
             return np.zeros((len(at), N_CONTEXT)), np.zeros(len(at), dtype=bool)
-        return rows[np.maximum(at, 0)], at >= 0
+        newest = np.maximum(at, 0)
+        return rows[newest], (at >= 0) & (open_times - told[newest] <= KEPT_ROWS * BAR_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class Replay:
         self._outputs = [stream for t in self._topics for stream in (*t.all_bands, t.dead)]
         self._dead = {t.dead for t in self._topics}
         self._positions = {stream: self._last_id(stream) for stream in self._outputs}
+        self._leaders = {self._leader(topics) for topics in self._topics}
         self._last_read = 0.0
 
     def _last_id(self, stream: str) -> str:
@@ -84,10 +86,10 @@ class Replay:
             began = time.perf_counter()
             last: dict[int, str] = {}
             pipe = self._redis.pipeline(transaction=False)
-            partitions = [partition_of(bar.symbol, len(self._topics)) for bar in batch]
-            for bar, partition in zip(batch, partitions, strict=True):
+            sent = [pair for bar in batch for pair in self._addressed(bar)]
+            for partition, bar in sent:
                 pipe.xadd(self._topics[partition].bars, {"data": bar.to_wire()})
-            for partition, entry in zip(partitions, pipe.execute(), strict=True):
+            for (partition, _), entry in zip(sent, pipe.execute(), strict=True):
                 last[partition] = entry.decode()
             replayed.pushed += len(batch)
             self._collect(replayed, last)
@@ -96,6 +98,19 @@ class Replay:
             if progress is not None:
                 progress(replayed.pushed, len(bars))
         return replayed
+
+    def _addressed(self, bar: Bar) -> list[tuple[int, Bar]]:
+        """Where a bar goes: its own partition, and, a leader's, every other one as context."""
+        home = partition_of(bar.symbol, len(self._topics))
+        if bar.symbol not in self._leaders:
+            return [(home, bar)]
+        copy = bar.model_copy(update={"role": "context"})
+        return [(p, bar if p == home else copy) for p in range(len(self._topics))]
+
+    def _leader(self, topics: Topics) -> str | None:
+        swap = self._redis.hget(topics.cursor, "bundle")
+        leader: str | None = json.loads(swap).get("leader") if swap else None
+        return leader
 
     def _collect(self, replayed: Replayed, last: dict[int, str]) -> None:
         """Read outputs until the cursors have reached `last`, then once more."""

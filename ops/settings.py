@@ -81,7 +81,6 @@ class StreamSettings(_Section):
 
     partitions: Positive = 1
     """Fixed for a deployment: a symbol's partition is its hash modulo this number."""
-    group: Annotated[str, Field(min_length=1)] = "bands"
     batch_max: Positive = 100
     """Most bars read and committed at once."""
     block_ms: Positive = 1_000
@@ -99,12 +98,8 @@ class WorkerSettings(_Section):
     """How long a silent owner keeps its partition."""
     sweep_interval_s: Seconds = 5.0
     """How often the pending list is looked at."""
-    max_gap_bars: Annotated[int, Field(ge=0)] = 12
-    """Missing bars that are bridged; with one more, the symbol warms up again."""
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=1, le=65_535)] = 8_100
-    shutdown_grace_s: Seconds = 10.0
-    """How long a stop waits for the step in hand."""
 
 
 class RegistrySettings(_Section):
@@ -125,6 +120,8 @@ class TrainSettings(_Section):
     threads: Positive | None = None
     """None is every core."""
     folds: Annotated[int, Field(ge=2)] = 5
+    max_gap_bars: Annotated[int, Field(ge=0)] = 12
+    """Missing bars that are bridged; with one more, the symbol warms up again. The bundle carries it."""
 
 
 class Settings(BaseSettings):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contracts.model.bundle import Bundle, load_bundle
 from contracts.model.candle import History
+from contracts.model.intake import DEFAULT_MAX_GAP_BARS
 from contracts.model.spec import FeatureSpec
 from offline.dataset import Progress, build_dataset, no_progress
 from offline.train import TrainSettings, train, training_key, write_trained
@@ -47,6 +48,7 @@ def train_bundle(
     version: str,
     settings: TrainSettings | None = None,
     leader: str | None = None,
+    max_gap_bars: int = DEFAULT_MAX_GAP_BARS,
     out: Path | None = None,
     progress: Progress = no_progress,
 ) -> Trained:
@@ -59,12 +61,13 @@ def train_bundle(
         BundleError: a folder is there that is not a whole bundle.
     """
     settings = settings or TrainSettings()
-    folder = out or bundles / f"{version}-{training_key(histories, settings, leader)}"
+    folder = out or bundles / f"{version}-{training_key(histories, settings, leader, max_gap_bars)}"
     if folder.exists() and out is None:
         return Trained(folder, load_bundle(folder, accelerate=False), reused=True)
     if folder.exists():
         raise FileExistsError(f"expected no folder at {folder}, found one; choose another --out or remove it")
-    dataset = build_dataset(histories, FeatureSpec(leader=leader), progress=progress)
+    spec = FeatureSpec(leader=leader)
+    dataset = build_dataset(histories, spec, max_gap_bars=max_gap_bars, progress=progress)
     heads = train(dataset, settings, progress)
     write_trained(folder, heads, dataset, histories, settings, version=version)
     return Trained(folder, load_bundle(folder, accelerate=False), reused=False)

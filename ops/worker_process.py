@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -37,13 +38,13 @@ class WorkerProcess:
     ) -> None:
         self._http = f"http://127.0.0.1:{http_port}"
         self._log = log
-        self._env = env
-        self._command = [sys.executable, "-m", "ops.cli", "worker"]
-        self._command += ["--redis-url", url, "--http-port", str(http_port)]
+        # URLs may hold credentials; arguments are for all to see.
+        self._env = {**os.environ, **(env or {}), "BANDS_REDIS__URL": url}
+        self._command = [sys.executable, "-m", "ops.cli", "worker", "--http-port", str(http_port)]
         if bundle is not None:
             self._command += ["--bundle", str(bundle)]
         if tracking_uri is not None:
-            self._command += ["--tracking-uri", tracking_uri]
+            self._env["BANDS_REGISTRY__TRACKING_URI"] = tracking_uri
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -69,6 +69,9 @@ def _read(entry: str, fields: Fields | None, server_time_s: float) -> Bar | Refu
         return Refusal("schema" if wrong_schema else "invalid_bar", _sentence(error))
     except UnicodeDecodeError as error:
         return Refusal("invalid_bar", f"expected UTF-8 text in every field, found {error.object[:40]!r}")
+    except OverflowError as error:
+        # The first and last hours of the calendar have no UTC equivalent in some offsets.
+        return Refusal("invalid_bar", f"expected an open_time in the years 1 to 9999 UTC, found {error}")
     arrived_s = int(entry.split("-")[0]) / 1_000
     if arrived_s * 1_000 >= EARLIEST_CREDIBLE_MS:
         server_time_s = min(server_time_s, arrived_s)
@@ -77,7 +80,7 @@ def _read(entry: str, fields: Fields | None, server_time_s: float) -> Bar | Refu
         return Refusal(
             "not_closed",
             f"expected a closed bar, found one that closes at {iso(closes)} by a server clock of "
-            f"{iso(int(server_time_s))}",
+            f"{iso(int(server_time_s))} (entry ids tell the time of arrival: leave them to the server)",
         )
     return bar
 

@@ -11,6 +11,9 @@ from redis.exceptions import ResponseError
 from contracts.topics import GROUP, Topics
 from worker.arrival import Fields
 
+COUNTED_MAX = 1_001
+"""Entries counted by hand where the server does not know: one more than readiness allows."""
+
 RawEntry = tuple[str, Fields | None]
 """An entry's id and fields; None when its payload was trimmed away."""
 
@@ -81,5 +84,9 @@ class BarsStream:
         """
         for group in await self._redis.xinfo_groups(self._key):
             if group["name"].decode() == GROUP:
-                return Backlog(int(group.get("lag") or 0), int(group["pending"]))
+                lag = group.get("lag")
+                if lag is None:  # the server lost count: entries were deleted among those not delivered
+                    after = group["last-delivered-id"].decode()
+                    lag = len(await self._redis.xrange(self._key, f"({after}", "+", count=COUNTED_MAX))
+                return Backlog(int(lag), int(group["pending"]))
         raise ResponseError(f"NOGROUP expected consumer group {GROUP} on {self._key}, found none")

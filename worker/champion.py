@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -18,10 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UnavailableError
+from contracts.files import write_atomic
 from contracts.model.bundle import Bundle, BundleError, load_bundle, verify_bundle
 from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, CHAMPION, SHA256_TAG
 
 log = logging.getLogger(__name__)
+
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
 
 
 class ChampionError(UnavailableError):
@@ -35,6 +40,7 @@ class RegistrySettings:
     tracking_uri: str
     cache: Path
     alias: str = CHAMPION
+    http_timeout_s: float = 3.0
     timeout_s: float = 60.0
 
 
@@ -45,7 +51,7 @@ async def fetch_champion(settings: RegistrySettings) -> Bundle:
         ChampionError: the registry is down, has no such alias, or the download does not verify.
     """
     settings.cache.mkdir(parents=True, exist_ok=True)
-    command = ("-m", "worker.champion", settings.tracking_uri, settings.alias, str(settings.cache))
+    command = ("-m", "worker.champion", settings.alias, str(settings.cache))
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
@@ -55,7 +61,9 @@ async def fetch_champion(settings: RegistrySettings) -> Bundle:
             **os.environ,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-            "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, round(settings.http_timeout_s))),
+            # Not an argument: it may hold credentials, and arguments are for all to see.
+            TRACKING_URI: settings.tracking_uri,
         },
     )
     try:
@@ -75,9 +83,21 @@ async def fetch_champion(settings: RegistrySettings) -> Bundle:
             "with `bands publish`, or serve a folder with --bundle"
         )
     try:
-        return load_bundle(Path(json.loads(out.splitlines()[-1])["folder"]), accelerate=False)
+        bundle = load_bundle(Path(json.loads(out.splitlines()[-1])["folder"]), accelerate=False)
     except BundleError as error:
         raise ChampionError(str(error)) from error
+    write_atomic(settings.cache / f"last-{settings.alias}", bundle.sha256.encode())
+    return bundle
+
+
+def last_champion(settings: RegistrySettings) -> Bundle | None:
+    """The verified local copy of what the alias pointed at when last seen; None when there is none."""
+    try:
+        sha256 = (settings.cache / f"last-{settings.alias}").read_text()
+        bundle = load_bundle(settings.cache / sha256, accelerate=False)
+    except (OSError, BundleError):
+        return None
+    return bundle if bundle.sha256 == sha256 else None
 
 
 def download(tracking_uri: str, alias: str, cache: Path) -> Path:
@@ -87,7 +107,11 @@ def download(tracking_uri: str, alias: str, cache: Path) -> Path:
 
     client = MlflowClient(tracking_uri, tracking_uri)
     version = client.get_model_version_by_alias(BUNDLE_MODEL, alias)
-    folder = cache / version.tags[SHA256_TAG]
+    sha256 = version.tags.get(SHA256_TAG, "")
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        # It names a folder below, one that is removed when it does not verify.
+        raise BundleError(f"expected a sha256 in the tag {SHA256_TAG}, found {sha256[:80]!r}")
+    folder = cache / sha256
     if folder.is_dir():
         try:
             verify_bundle(folder)
@@ -102,10 +126,8 @@ def download(tracking_uri: str, alias: str, cache: Path) -> Path:
         got = Path(
             download_artifacts(artifact_uri=version.source, dst_path=str(draft), tracking_uri=tracking_uri)
         )
-        if load_bundle(got).sha256 != version.tags[SHA256_TAG]:
-            raise BundleError(
-                f"expected bundle {version.tags[SHA256_TAG]}, found another in {BUNDLE_ARTIFACT}"
-            )
+        if load_bundle(got, accelerate=False).sha256 != sha256:
+            raise BundleError(f"expected bundle {sha256}, found another in {BUNDLE_ARTIFACT}")
         got.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -114,11 +136,10 @@ def download(tracking_uri: str, alias: str, cache: Path) -> Path:
 
 def _main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("tracking_uri")
     parser.add_argument("alias")
     parser.add_argument("cache", type=Path)
     asked = parser.parse_args()
-    folder = download(asked.tracking_uri, asked.alias, asked.cache)
+    folder = download(os.environ[TRACKING_URI], asked.alias, asked.cache)
     sys.stdout.write(json.dumps({"folder": str(folder)}) + "\n")
 
 

@@ -6,7 +6,8 @@
 -- read-only, or unable to persist.
 --
 -- KEYS  1 lease  2 cursor  3 state  4 bars  5… event streams, then latest hashes
--- ARGV  token, group, expected cursor ('' for none), new cursor ('' when no bar is committed), bundle,
+-- ARGV  token, group, expected cursor ('' for none), expected bundle record ('' for any), new cursor
+--       ('' when no bar is committed), new bundle record ('' for none),
 --       number of entries, then the entry ids in order,
 --       number of event streams, then for each: maximal length,
 --       number of events,   then for each: event stream's index, payload,
@@ -46,7 +47,7 @@ local function sortable(id)
   return pad(ms) .. pad(seq)
 end
 
-local token, group, expected, cursor, bundle = take(), take(), take(), take(), take()
+local token, group, expected, expected_bundle, cursor, bundle = take(), take(), take(), take(), take(), take()
 local entries = take_rows(1)
 local streams = take_rows(1)
 local events = take_rows(2)
@@ -91,6 +92,9 @@ end
 if known ~= expected or (#entries > 0 and sortable(entries[1][1]) <= sortable(known)) then
   return { 'STALE', known }
 end
+if expected_bundle ~= '' and redis.call('HGET', cursor_key, 'bundle') ~= expected_bundle then
+  return { 'STALE', known }
+end
 
 if #entries > 0 then
   local first, last = entries[1][1], entries[#entries][1]
@@ -111,10 +115,14 @@ end
 
 -- A stream whose last id was set by hand to the largest there is takes no more entries.
 for i = 5, 4 + #streams do
-  local newest = redis.call('XREVRANGE', KEYS[i], '+', '-', 'COUNT', 1)[1]
-  if newest and sortable(newest[1]) >= '18446744073709551615' then
-    return redis.error_reply('ERR stream ' .. KEYS[i] .. ' is full: its last id is ' .. newest[1] ..
-      '; nothing was written')
+  if redis.call('EXISTS', KEYS[i]) == 1 then
+    local info = redis.call('XINFO', 'STREAM', KEYS[i])
+    for j = 1, #info, 2 do
+      if info[j] == 'last-generated-id' and sortable(info[j + 1]) >= '18446744073709551615' then
+        return redis.error_reply('ERR stream ' .. KEYS[i] .. ' is full: its last id is ' .. info[j + 1] ..
+          '; nothing was written')
+      end
+    end
   end
 end
 

@@ -41,11 +41,13 @@ class Commit:
     """Everything one commit writes.
 
     `entries` are the ids of the run in order, `expected` the cursor the step was computed from (empty
-    for none), `bundle` the record of a bundle swap (empty for none), `fields` the state to write.
+    for none), `expected_bundle` the record of the bundle it was computed with (empty for any), `bundle`
+    the record of a bundle swap (empty for none), `fields` the state to write.
     """
 
     entries: Sequence[str]
     expected: str
+    expected_bundle: str = ""
     events: Sequence[Event] = ()
     fields: Mapping[str, bytes] = field(default_factory=dict)
     latest: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
@@ -80,7 +82,7 @@ class Committer:
         keys = [topics.lease, topics.cursor, topics.state, topics.bars, *streams]
         keys += [topics.latest(symbol) for symbol in symbols]
         cursor = commit.entries[-1] if commit.entries else ""
-        arguments: list[Any] = [token, GROUP, commit.expected, cursor, commit.bundle]
+        arguments: list[Any] = [token, GROUP, commit.expected, commit.expected_bundle, cursor, commit.bundle]
         arguments += [len(commit.entries), *commit.entries]
         lengths = [
             self._retention.dead_maxlen if stream == topics.dead else self._retention.output_maxlen

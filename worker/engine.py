@@ -6,6 +6,7 @@ the same bundle gives byte-identical events; live, replay and simulation share t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from contracts.events import (
     Quantiles,
 )
 from contracts.model.bundle import Bundle
-from contracts.model.context import LeaderTrack
+from contracts.model.context import KEPT_ROWS, LeaderTrack
 from contracts.model.features import FeatureRow
 from contracts.model.grid import BAR_SECONDS, HORIZONS, close_time
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS, Offer, SymbolFold, Verdict
@@ -60,6 +61,8 @@ class Step:
     latest: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
     touched: frozenset[str] = frozenset()
     leader_touched: bool = False
+    failures: tuple[str, ...] = ()
+    """What went wrong inside the engine, entry by entry: bugs, dead-lettered so that they block nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +71,31 @@ class Engine:
 
     bundle: Bundle | None
     topics: Topics = field(default_factory=Topics)
-    max_gap_bars: int = DEFAULT_MAX_GAP_BARS
 
     def run(self, state: State, arrivals: Iterable[Arrival]) -> Step:
         """Step through consecutive arrivals; the result is what one commit writes."""
         events: list[Event] = []
         latest: dict[tuple[str, int], bytes] = {}
         touched: set[str] = set()
+        failures: list[str] = []
         leader_touched = False
         for arrival in arrivals:
-            step = self.step(state, arrival)
+            step = self._step_or_bury(state, arrival)
             state = step.state
+            failures += step.failures
             events += step.events
             latest.update(step.latest)
             touched |= step.touched
             leader_touched |= step.leader_touched
-        return Step(state, tuple(events), latest, frozenset(touched), leader_touched)
+        return Step(state, tuple(events), latest, frozenset(touched), leader_touched, tuple(failures))
+
+    def _step_or_bury(self, state: State, arrival: Arrival) -> Step:
+        try:
+            return self.step(state, arrival)
+        except Exception as error:  # noqa: BLE001 - one bar may fail; the stream behind it must not wait
+            told = f"{type(error).__name__}: {error}"
+            letter = self._dead("failed", f"the engine failed on this bar: {told}", arrival)
+            return Step(state, (letter,), failures=(f"{arrival.entry}: {told}",))
 
     def step(self, state: State, arrival: Arrival) -> Step:
         """Fold one arrival and say what follows from it."""
@@ -91,15 +103,21 @@ class Engine:
             case Refusal(reason, detail):
                 return Step(state, (self._dead(reason, detail, arrival),))
             case Bar(role="context") as bar:
-                return self._fold_context(state, bar)
+                return self._fold_context(state, arrival, bar)
             case bar:
                 return self._fold(state, arrival, bar)
 
-    def _fold_context(self, state: State, bar: Bar) -> Step:
-        if bar.symbol != self._leader:
-            return Step(state)
+    def _fold_context(self, state: State, arrival: Arrival, bar: Bar) -> Step:
+        """Fold a leader's copy in silence: its own partition answers for it."""
+        home = partition_of(bar.symbol, self.topics.partitions)
+        if bar.symbol != self._leader or home == self.topics.partition:
+            detail = (
+                f"expected context copies of the leader {self._leader} outside its own partition, found "
+                f"{bar.symbol} of partition {home}; send it here without a role, or not at all"
+            )
+            return Step(state, (self._dead("wrong_partition", detail, arrival),))
         offer = self._offer(state, bar)
-        return self._folded(state, bar, offer) if offer.verdict is Verdict.FOLDED else Step(state)
+        return self._refused(state, offer, arrival) or self._folded(state, bar, offer)
 
     def _fold(self, state: State, arrival: Arrival, bar: Bar) -> Step:
         topics = self.topics
@@ -115,6 +133,9 @@ class Engine:
         if self.bundle is None and bar.symbol not in state.symbols:
             return self._no_band(Step(state), bar, "no_bundle", "no bundle is loaded")
         offer = self._offer(state, bar)
+        return self._refused(state, offer, arrival) or self._answer(state, bar, offer)
+
+    def _refused(self, state: State, offer: Offer, arrival: Arrival) -> Step | None:
         match offer.verdict:
             case Verdict.DUPLICATE:
                 return Step(state)
@@ -122,29 +143,32 @@ class Engine:
                 return Step(state, (self._dead("conflict", offer.detail, arrival),))
             case Verdict.LATE:
                 return Step(state, (self._dead("late", offer.detail, arrival),))
-        return self._answer(state, bar, offer)
+        return None
 
     def _offer(self, state: State, bar: Bar) -> Offer:
-        """Fold the bar into the kept state, or into the bundle's where only that connects to it."""
+        """Fold the bar into the kept state, or into the bundle's where that one is the better start."""
+        fold = self._start(state, bar)
+        return fold.offer(bar.candle, self._max_gap_bars)
+
+    def _start(self, state: State, bar: Bar) -> SymbolFold:
+        """A warm fold that connects to the bar before a cold one, then the one with fewer bars missing."""
         kept = state.symbols.get(bar.symbol)
         trained = self.bundle.states.get(bar.symbol) if self.bundle else None
-        fold = kept or trained or SymbolFold()
-        open_time = bar.candle.open_time
-        if (
-            kept is not None
-            and trained is not None
-            and kept.missing_before(open_time) > self.max_gap_bars
-            and 0 <= trained.missing_before(open_time) <= self.max_gap_bars
-        ):
-            fold = trained
-        return fold.offer(bar.candle, self.max_gap_bars)
+        if kept is None or trained is None:
+            return kept or trained or SymbolFold()
+        missing = [fold.missing_before(bar.candle.open_time) for fold in (kept, trained)]
+        if missing[0] < 0 or not 0 <= missing[1] <= self._max_gap_bars:
+            return kept
+        connects = missing[0] <= self._max_gap_bars
+        kept_is_better = connects and kept.features.is_warm >= trained.features.is_warm
+        return kept if kept_is_better and missing[0] <= missing[1] else trained
 
     def _folded(self, state: State, bar: Bar, offer: Offer) -> Step:
         symbols = MappingProxyType({**state.symbols, bar.symbol: offer.fold})
         folded = replace(state, symbols=symbols)
         if bar.symbol == self._leader and offer.row is not None:
-            folded = replace(folded, leader=self._track(state).record(bar.candle.open_time, offer.row))
-            return Step(folded, touched=frozenset({bar.symbol}), leader_touched=True)
+            track = self._track(state).record(bar.candle.open_time, offer.row, bridged=offer.fold.is_degraded)
+            return Step(replace(folded, leader=track), touched=frozenset({bar.symbol}), leader_touched=True)
         return Step(folded, touched=frozenset({bar.symbol}))
 
     def _answer(self, state: State, bar: Bar, offer: Offer) -> Step:
@@ -156,7 +180,7 @@ class Engine:
         if offer.row is None:
             left = f"{offer.fold.warm_up_left} more bars are needed before the first band"
             if offer.restarted:
-                detail = f"more than {self.max_gap_bars} bars are missing before this one; {left}"
+                detail = f"more than {self._max_gap_bars} bars are missing before this one; {left}"
                 return self._no_band(step, bar, "gap", detail)
             return self._no_band(step, bar, "warming_up", left)
         return self._predict(state, step, bar, offer, offer.row)
@@ -165,20 +189,25 @@ class Engine:
         bundle = self.bundle
         assert bundle is not None
         degraded = ["bridged_bars"] if offer.fold.is_degraded else []
+        if offer.fold.holds_extreme_bar:
+            degraded.append("extreme_bar")
         context = None
         if bundle.spec.leader is not None:
             context = self._track(state).before(bar.candle.open_time)
             if context is None:
                 return self._no_band(
-                    step, bar, "no_context", f"no earlier bar of the leader {bundle.spec.leader} is known"
+                    step,
+                    bar,
+                    "no_context",
+                    f"no bar of the leader {bundle.spec.leader} within the last {KEPT_ROWS} is known",
                 )
             if context.is_stale:
                 degraded.append("leader_missing")
         predictions = bundle.predict(bar.symbol, row, context)
         records = {
-            horizon: self._band(bar, bundle.label, prediction, tuple(degraded))
-            if prediction.is_finite
-            else self._record(bar, horizon, reason="uncalibrated", detail=UNCALIBRATED)
+            horizon: self._record(bar, horizon, reason="uncalibrated", detail=problem)
+            if (problem := _not_finite(prediction, bar.close))
+            else self._band(bar, bundle.label, prediction, tuple(degraded))
             for horizon, prediction in predictions.items()
         }
         return self._say(step, bar, records)
@@ -219,13 +248,30 @@ class Engine:
     def _leader(self) -> str | None:
         return self.bundle.spec.leader if self.bundle else None
 
+    @property
+    def _max_gap_bars(self) -> int:
+        return self.bundle.manifest.max_gap_bars if self.bundle else DEFAULT_MAX_GAP_BARS
+
     def _track(self, state: State) -> LeaderTrack:
-        if not len(state.leader.open_times) and self.bundle is not None:
-            return self.bundle.leader
-        return state.leader
+        """The leader's rows: the kept ones, or the bundle's where those reach further."""
+        if self.bundle is None:
+            return state.leader
+        return max(state.leader, self.bundle.leader, key=lambda track: track.last_open_time)
 
 
 UNCALIBRATED = "the calibrator had too few scores for a finite band at this level"
+OUT_OF_RANGE = "the bar's prices are so extreme that a price of the band exceeds every number"
+
+
+def _not_finite(prediction: Prediction, ref_price: float) -> str | None:
+    """Why the prediction can not be told as a band, or None when it can."""
+    if not prediction.is_finite:
+        return UNCALIBRATED
+    try:
+        finite = all(map(math.isfinite, prediction.prices(ref_price).values()))
+    except OverflowError:
+        finite = False
+    return None if finite else OUT_OF_RANGE
 
 
 class _Heading(TypedDict):

@@ -9,7 +9,8 @@ from typing import Any
 
 from faststream.asgi import AsgiResponse, get
 
-from worker.metrics import BUNDLE, LAG, LEASE_EPOCH, PENDING, READY
+from contracts.model.grid import iso
+from worker.metrics import BUNDLE, LAG, LEASE_EPOCH, NEWEST, PENDING, READY
 from worker.partition import Partition
 from worker.reader import PatientRedis
 
@@ -64,6 +65,7 @@ class Health:
                 "lag": partition.backlog.lag,
                 "pending": partition.backlog.pending,
                 "lease": partition.lease.token,
+                "newest_bar_closed_at": iso(newest) if (newest := partition.newest_close) else None,
             }
         return told
 
@@ -76,6 +78,7 @@ class Health:
         LAG.set(partition.backlog.lag)
         PENDING.set(partition.backlog.pending)
         LEASE_EPOCH.set(partition.lease.epoch)
+        NEWEST.set(partition.newest_close or 0)
         if partition.bundle is not None:
             BUNDLE.clear()
             BUNDLE.labels(partition.bundle.label).set(1)

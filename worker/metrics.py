@@ -17,5 +17,10 @@ STEP_SECONDS = Histogram(
 LAG = Gauge("bands_lag_entries", "Bars appended but not yet delivered.", registry=REGISTRY)
 PENDING = Gauge("bands_pending_entries", "Bars delivered but not yet in effect.", registry=REGISTRY)
 READY = Gauge("bands_ready", "1 while the worker serves, 0 while it does not.", registry=REGISTRY)
+NEWEST = Gauge(
+    "bands_newest_bar_close_seconds",
+    "When the newest bar in effect closed, Unix time; a dead feed makes it old.",
+    registry=REGISTRY,
+)
 LEASE_EPOCH = Gauge("bands_lease_epoch", "Number of the lease held; 0 without one.", registry=REGISTRY)
 BUNDLE = Gauge("bands_bundle_info", "The bundle in force.", ["label"], registry=REGISTRY)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from contracts.model.bundle import Bundle
-from contracts.model.intake import DEFAULT_MAX_GAP_BARS
+from contracts.model.grid import close_time
 from contracts.topics import Topics
 from worker import store
 from worker.arrival import read_entry
 from worker.bars import Backlog, BarsStream, RawEntry
 from worker.commit import Answer, Commit, Committer, Retention
-from worker.engine import Engine, State
+from worker.engine import Engine, Event, State
 from worker.lease import Lease
 from worker.metrics import COMMITS, EVENTS, STEP_SECONDS
 
@@ -37,10 +37,9 @@ class FencedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How a partition works: batch size in entries, gap rule in bars, retention of the bars stream."""
+    """How a partition works: batch size in entries, retention of the bars stream."""
 
     batch_max: int = 100
-    max_gap_bars: int = DEFAULT_MAX_GAP_BARS
     bars_retention_s: int = 30 * 24 * 3600
 
 
@@ -63,15 +62,22 @@ class Partition:
         self._bars = BarsStream(redis, topics)
         self._limits = limits or Limits()
         self._committer = Committer(redis, topics, retention)
-        self._engine = Engine(None, topics, self._limits.max_gap_bars)
+        self._engine = Engine(None, topics)
         self._state = State()
         self._cursor = ""
+        self._swap = ""
         self._lock = asyncio.Lock()
 
     @property
     def bundle(self) -> Bundle | None:
         """The bundle in force."""
         return self._engine.bundle
+
+    @property
+    def newest_close(self) -> int | None:
+        """When the newest bar in effect closed, epoch seconds; None before the first."""
+        opened = [fold.last_open_time for fold in self._state.symbols.values()]
+        return max((close_time(at) for at in opened if at is not None), default=None)
 
     @property
     def cursor(self) -> str:
@@ -87,10 +93,8 @@ class Partition:
         """
         async with self._lock:
             await self._bars.ensure_group()
-            recorded = await self._reload()
-            self._engine = Engine(bundle, self.topics, self._limits.max_gap_bars)
-            if recorded != bundle.label:
-                await self._record(bundle)
+            self._engine = Engine(bundle, self.topics)
+            await self._reload()
             await self._drain()
 
     async def resume(self) -> None:
@@ -119,18 +123,25 @@ class Partition:
                 self.backlog = await self._bars.backlog()
             await self._trim()
 
-    async def _reload(self) -> str | None:
-        """Load what is in effect; return the label of the bundle on record."""
-        loaded = await store.load(self._redis, self.topics)
-        self._state, self._cursor = loaded.state, loaded.cursor
-        return loaded.bundle
+    async def _reload(self) -> None:
+        """Load what is in effect; put our bundle on record unless it is."""
+        for _ in range(MAX_ATTEMPTS):
+            loaded = await store.load(self._redis, self.topics)
+            self._state, self._cursor, self._swap = loaded.state, loaded.cursor, loaded.swap
+            bundle = self.bundle
+            if bundle is None or store.is_of(self._swap, bundle) or await self._record(bundle):
+                return
+        raise RuntimeError("expected to record our bundle under our own lease, found the cursor moving")
 
-    async def _record(self, bundle: Bundle) -> None:
-        swap = store.swap_record(bundle.label, self._cursor)
-        answer, detail = await self._send(Commit((), self._cursor, bundle=swap))
-        if answer is not Answer.OK:
-            raise FencedError(f"expected to record bundle {bundle.label}, found {answer.value} at {detail}")
-        log.info("bundle %s applies to entries after %s", bundle.label, self._cursor or "the beginning")
+    async def _record(self, bundle: Bundle) -> bool:
+        """Commit a swap to `bundle` after the entry in effect; False when that has moved meanwhile."""
+        swap = store.swap_record(bundle, self._cursor)
+        event = Event(self.topics.swaps, swap.encode())
+        answer, _ = await self._send(Commit((), self._cursor, events=(event,), bundle=swap))
+        if answer is Answer.OK:
+            self._swap = swap
+            log.info("bundle %s applies to entries after %s", bundle.label, self._cursor or "the beginning")
+        return answer is Answer.OK
 
     async def _settle_all(self, entries: Sequence[RawEntry]) -> None:
         for _ in range(MAX_ATTEMPTS):
@@ -171,10 +182,12 @@ class Partition:
         arrivals = [read_entry(entry, fields, server_time) for entry, fields in entries]
         step = self._engine.run(self._state, arrivals)
         ids = [entry for entry, _ in entries]
-        commit = Commit(ids, self._cursor, step.events, store.fields_of(step), step.latest)
+        commit = Commit(ids, self._cursor, self._swap, step.events, store.fields_of(step), step.latest)
         answer, detail = await self._send(commit)
         if answer is Answer.OK:
             self._state, self._cursor = step.state, ids[-1]
+            for failure in step.failures:
+                log.critical("the engine failed on a bar, now in %s: %s", self.topics.dead, failure)
             for event in step.events:
                 EVENTS.labels(event.stream).inc()
             STEP_SECONDS.observe(time.perf_counter() - began)

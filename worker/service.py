@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import uvicorn
 from faststream.asgi import AsgiFastStream, AsyncAPIRoute
 from faststream.middlewares import AckPolicy
 from faststream.redis import StreamSub
+from faststream.redis.prometheus import RedisPrometheusMiddleware
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -27,7 +28,7 @@ from contracts.model.bundle import Bundle, BundleError, load_bundle
 from contracts.topics import GROUP, Topics
 from worker.asyncapi import specification
 from worker.bars import RawEntry
-from worker.champion import ChampionError, RegistrySettings, fetch_champion
+from worker.champion import ChampionError, RegistrySettings, fetch_champion, last_champion
 from worker.commit import Retention
 from worker.health import Health, health_routes
 from worker.lease import Lease
@@ -105,7 +106,10 @@ class Worker:
             self._redis, config.topics, self._lease, limits=config.limits, retention=config.retention
         )
         self._broker = PatientBroker(
-            config.redis_url, socket_timeout=config.socket_timeout_s, logger=_FASTSTREAM_LOG
+            config.redis_url,
+            socket_timeout=config.socket_timeout_s,
+            logger=_FASTSTREAM_LOG,
+            middlewares=[RedisPrometheusMiddleware(registry=REGISTRY)],
         )
         self._app = _App(
             self._broker,
@@ -179,9 +183,7 @@ class Worker:
         return FAILED
 
     async def _shut_down(self, work: Any, ends: Any, http: _Http, serving: asyncio.Task[None]) -> None:
-        for task in (work, *ends):
-            task.cancel()
-        await asyncio.gather(work, *ends, return_exceptions=True)
+        await _end((work, *ends), 2.0)
         with contextlib.suppress(Exception):
             await self._broker.stop()
         with contextlib.suppress(RedisError, OSError):
@@ -210,17 +212,18 @@ class Worker:
 
     async def _work(self) -> int:
         bundle = await self._load_bundle()
-        await self._patiently("starting", lambda: self._start(bundle))
-        self.health.partition = self._partition
-        log.info("serving %s from %s", ", ".join(bundle.symbols), self._config.topics.bars)
-        tasks = [asyncio.create_task(loop()) for loop in (self._keep_lease, self._keep_sweeping, self._watch)]
+        await self._patiently("taking the lease", self._take_lease)
+        # Renewed from now on: draining a long backlog may take longer than the lease lives.
+        tasks = [asyncio.create_task(self._keep_lease())]
         try:
+            await self._patiently("starting", lambda: self._start(bundle))
+            self.health.partition = self._partition
+            log.info("serving %s from %s", ", ".join(bundle.symbols), self._config.topics.bars)
+            tasks += [asyncio.create_task(loop()) for loop in (self._keep_sweeping, self._watch)]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return max(task.result() for task in done)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks, 0.1)
 
     async def _load_bundle(self) -> Bundle:
         config = self._config
@@ -232,6 +235,10 @@ class Worker:
                 bundle = await fetch_champion(config.registry)
             except ChampionError as error:
                 # Bars wait in the stream meanwhile: taking them without a bundle would lose its states.
+                kept = last_champion(config.registry)
+                if kept is not None:
+                    log.warning("serving the local copy %s: %s", kept.label, error)
+                    return kept
                 self.health.troubles["registry"] = str(error)
                 log.warning("no bundle yet, bars wait: %s", error)
                 await asyncio.sleep(config.registry_retry_s)
@@ -239,7 +246,7 @@ class Worker:
                 self.health.troubles.pop("registry", None)
                 return bundle
 
-    async def _start(self, bundle: Bundle) -> None:
+    async def _take_lease(self) -> None:
         told = 0.0
         while (owner := await self._lease.acquire()) is not None:
             self.health.troubles["lease"] = f"held by {owner}"
@@ -250,6 +257,8 @@ class Worker:
         self.health.troubles.pop("lease", None)
         self._lease_renewed()
         log.info("took lease %s", self._lease.token)
+
+    async def _start(self, bundle: Bundle) -> None:
         await self._partition.start(bundle)
         await self._broker.start()
         self.health.reader = self._broker.reader
@@ -339,6 +348,19 @@ class Worker:
 
     def _lease_renewed(self) -> None:
         self.health.lease_until = time.monotonic() + self._lease.ttl_ms / 1_000
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:
+    """Cancel the tasks until all have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the Redis client sends through,
+    loses a cancellation that arrives together with its result.
+    """
+    running: set[asyncio.Task[Any]] = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=patience_s)
 
 
 async def serve(config: WorkerConfig) -> int:

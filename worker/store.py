@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from redis.asyncio import Redis
 
+from contracts.model.bundle import Bundle
 from contracts.model.snapshot import SnapshotError, dump_leader, dump_symbol, load_leader, load_symbol
 from contracts.topics import Topics
 from worker.engine import State, Step
@@ -24,13 +25,13 @@ class StateError(RuntimeError):
 class Loaded:
     """What was in effect when the partition was last committed.
 
-    `cursor` is the last entry in effect (empty for none); `bundle` the swap on record: the label of the
-    bundle in force and the first entry it applies to.
+    `cursor` is the last entry in effect (empty for none); `swap` the newest record of a bundle swap
+    (empty for none), as `swap_record` wrote it.
     """
 
     state: State
     cursor: str
-    bundle: str | None
+    swap: str
 
 
 async def load(redis: Redis, topics: Topics) -> Loaded:
@@ -46,16 +47,14 @@ async def load(redis: Redis, topics: Topics) -> Loaded:
     track_blob = fields.pop(LEADER_FIELD.encode(), None)
     try:
         symbols = {name.decode(): load_symbol(blob) for name, blob in fields.items()}
-        leader = load_leader(track_blob) if track_blob else State().leader
+        leader = State().leader if track_blob is None else load_leader(track_blob)
     except SnapshotError as error:
         raise StateError(
             f"expected snapshots of this version in {topics.state}, found: {error}; serve with the release "
             f"that wrote them, or delete {topics.state} and {topics.cursor} to start from the bundle's states"
         ) from error
-    swap = json.loads(cursor[b"bundle"]) if b"bundle" in cursor else {}
-    return Loaded(
-        State(MappingProxyType(symbols), leader), cursor.get(b"entry", b"").decode(), swap.get("label")
-    )
+    state = State(MappingProxyType(symbols), leader)
+    return Loaded(state, cursor.get(b"entry", b"").decode(), cursor.get(b"bundle", b"").decode())
 
 
 def fields_of(step: Step) -> dict[str, bytes]:
@@ -66,6 +65,12 @@ def fields_of(step: Step) -> dict[str, bytes]:
     return fields
 
 
-def swap_record(label: str, after: str) -> str:
+def swap_record(bundle: Bundle, after: str) -> str:
     """The record of a bundle swap: the bundle applies to every entry after `after`."""
-    return json.dumps({"label": label, "after": after}, sort_keys=True)
+    told = {"label": bundle.label, "sha256": bundle.sha256, "after": after, "leader": bundle.spec.leader}
+    return json.dumps(told, sort_keys=True)
+
+
+def is_of(swap: str, bundle: Bundle) -> bool:
+    """Whether `swap`, a record or nothing, puts `bundle` in force."""
+    return bool(swap) and json.loads(swap).get("sha256") == bundle.sha256

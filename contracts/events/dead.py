@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Literal, Self
 
@@ -20,14 +21,15 @@ DeadReason = Literal[
     "conflict",
     "late",
     "trimmed",
+    "failed",
 ]
 
 KEPT_BYTES = 64 * 1024
-"""Bytes of a rejected entry that are kept: enough for any bar ever meant, and no way to fill the server."""
+"""Bytes of a rejected entry that are kept: enough for any bar ever meant; at most 88 KB as JSON."""
 
 
 class DeadField(BaseModel):
-    """One field of the rejected entry: `text` where the bytes are UTF-8, `base64` where they are not."""
+    """One field of the rejected entry: `text` where the bytes are readable UTF-8, `base64` otherwise."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -76,6 +78,10 @@ class DeadLetter(Event):
 def _field(name: bytes, value: bytes) -> DeadField:
     shown = name.decode("utf-8", "backslashreplace")
     try:
-        return DeadField(name=shown, text=value.decode("utf-8"))
+        text = value.decode("utf-8")
     except UnicodeDecodeError:
-        return DeadField(name=shown, base64=base64.b64encode(value).decode())
+        text = None
+    # Control characters grow sixfold as JSON escapes; base64 never grows beyond a third.
+    if text is not None and len(json.dumps(text, ensure_ascii=False).encode()) <= 2 + len(value) * 4 / 3:
+        return DeadField(name=shown, text=text)
+    return DeadField(name=shown, base64=base64.b64encode(value).decode())

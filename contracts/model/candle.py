@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 
 from contracts.model.grid import BAR_SECONDS, iso
 
+END_OF_TIME = 7_258_118_400
+"""2200-01-01: far beyond any bar, and well inside what dates can hold."""
+
+LARGEST = 1e18
+"""No coin trades at a price or volume beyond this, or at a price below its inverse; arithmetic on larger
+numbers would overflow."""
+
 
 class Candle(NamedTuple):
     """A closed 4-hour bar. Prices in quote currency, volume in base asset."""
@@ -40,7 +47,9 @@ def violation(candle: Candle) -> str | None:
             return f"expected a finite {name}, found {price}"
         if price <= 0:
             return f"expected {name} > 0, found {price}"
-    if not math.isfinite(candle.volume) or candle.volume < 0:
+        if not 1 / LARGEST <= price <= LARGEST:
+            return f"expected {name} between {1 / LARGEST} and {LARGEST}, found {price}"
+    if not 0 <= candle.volume <= LARGEST:
         return f"expected a finite volume >= 0, found {candle.volume}"
     if candle.low > candle.high:
         return f"expected low <= high, found low {candle.low} above high {candle.high}"
@@ -49,6 +58,8 @@ def violation(candle: Candle) -> str | None:
             return f"expected {name} <= high, found {name} {price} above high {candle.high}"
         if price < candle.low:
             return f"expected {name} >= low, found {name} {price} below low {candle.low}"
+    if not 0 <= candle.open_time < END_OF_TIME:
+        return f"expected open_time between 1970 and 2200, found {candle.open_time} seconds"
     if candle.open_time % BAR_SECONDS:
         return (
             "expected open_time on the 4-hour grid (00, 04, 08, 12, 16, 20 UTC), "

@@ -26,12 +26,12 @@ from contracts.model.spec import (
     WARM_UP_BARS,
 )
 
-OPEN_TIME, OPEN, HIGH, LOW, CLOSE, VOLUME, BRIDGED = range(7)
-RAW_ROWS = 7
-R, R2, PK, GK, RS, DOWN, ABS_CROSS, CROSS, R3, R4, ILLIQ, TRADED = range(7, 19)
+OPEN_TIME, OPEN, HIGH, LOW, CLOSE, VOLUME, BRIDGED, EXTREME = range(8)
+RAW_ROWS = 8
+R, R2, PK, GK, RS, DOWN, ABS_CROSS, CROSS, R3, R4, ILLIQ, TRADED = range(8, 20)
 SUMMED = slice(R, TRADED + 1)
-LOG_VOL_6 = 19
-ROWS = 20
+LOG_VOL_6 = 20
+ROWS = 21
 
 WINDOWS = (1, 6, 18, 42, 84, 180, 360)
 AT = {window: index for index, window in enumerate(WINDOWS)}
@@ -39,6 +39,10 @@ LAST_OF_WINDOW = np.array(WINDOWS) - 1
 
 EPSILON = 1e-8
 """Least variance, relative to σ², that counts as movement: below it a shape has no meaning."""
+
+EXTREME_SIGMAS = 40.0
+"""A bar whose range is this many times what volatility implied is marked: the largest of 116,000 real bars
+has 21, a misplaced decimal point exceeds 100."""
 
 LOG_VOL_FLOOR = 1e-10
 MAX_ILLIQUIDITY = 1e200
@@ -89,8 +93,18 @@ class FeatureFold:
         The caller keeps bars consecutive: see `SymbolFold`, which owns the gap rule.
         """
         self._push(candle, bridged)
-        sigma = self.scale.update(float(self.matrix[PK, 0]))
-        return FeatureRow(self._values(sigma), sigma) if self.is_warm else None
+        range_variance = float(self.matrix[PK, 0])
+        if self.is_warm and range_variance > (EXTREME_SIGMAS * self.scale.sigma) ** 2:
+            self.matrix[EXTREME, 0] = True
+        self.scale.update(range_variance)
+        return self.row()
+
+    def row(self) -> FeatureRow | None:
+        """The row of the newest bar; None while warming up."""
+        if not self.is_warm:
+            return None
+        sigma = self.scale.sigma
+        return FeatureRow(self._values(sigma), sigma)
 
     @classmethod
     def restore(
@@ -101,11 +115,12 @@ class FeatureFold:
         prev_close: float,
         scale: VolatilityScale,
     ) -> Self:
-        """The fold whose kept bars are `raw`, shape (7, n), newest first, as `matrix[:7]` holds them."""
+        """The fold whose kept bars are `raw`, shape (8, n), newest first, as `matrix[:8]` holds them."""
         fold = cls()
         fold.prev_close = prev_close
-        for open_time, *numbers, bridged in raw.T[::-1].tolist():
+        for open_time, *numbers, bridged, extreme in raw.T[::-1].tolist():
             fold._push(Candle(int(open_time), *numbers), bool(bridged))
+            fold.matrix[EXTREME, 0] = extreme
         fold.count = count
         fold.scale = scale
         return fold
@@ -143,6 +158,7 @@ class FeatureFold:
             candle.close,
             candle.volume,
             bridged,
+            False,
             r,
             r2,
             parkinson_variance(log_high, log_low),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from contracts.model.candle import Candle
-from contracts.model.features import BRIDGED, CLOSE, OPEN_TIME, VOLUME, FeatureFold, FeatureRow
+from contracts.model.features import BRIDGED, CLOSE, EXTREME, OPEN_TIME, VOLUME, FeatureFold, FeatureRow
 from contracts.model.grid import BAR_SECONDS, iso
 from contracts.model.spec import RING_BARS, VOLATILITY_WINDOWS, WARM_UP_BARS
 
@@ -70,6 +70,11 @@ class SymbolFold:
     def is_degraded(self) -> bool:
         """True while a bridged bar lies in the shortest feature window."""
         return bool(self.features.matrix[BRIDGED, :SHORTEST_WINDOW_BARS].any())
+
+    @property
+    def holds_extreme_bar(self) -> bool:
+        """True while a bar of implausible range (`EXTREME_SIGMAS`) lies in the kept ring."""
+        return bool(self.features.matrix[EXTREME].any())
 
     def missing_before(self, open_time: int) -> int:
         """Bars missing between the newest bar folded and one that opens at `open_time`."""

@@ -7,14 +7,17 @@ Python's shortest exact form, so a restored fold continues bit for bit.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.model.candle import Candle, violation
 from contracts.model.context import KEPT_ROWS, N_CONTEXT, LeaderTrack
-from contracts.model.features import RAW_ROWS, FeatureFold
+from contracts.model.features import RAW_ROWS, VOLUME, FeatureFold
+from contracts.model.grid import BAR_SECONDS
 from contracts.model.intake import SymbolFold
 from contracts.model.scale import DECAYS, VolatilityScale
 from contracts.model.spec import CONTEXT_MEMORY_BARS, RING_BARS
@@ -62,8 +65,11 @@ def load_symbol(blob: bytes) -> SymbolFold:
             f"expected min(count, {RING_BARS}) bars and {len(DECAYS)} averages, found {header}"
         )
     raw = _shaped(numbers, (RAW_ROWS, kept))
-    if kept and not (raw[1:5] > 0).all():
-        raise SnapshotError("expected positive prices in every kept bar, found others")
+    _check_bars(raw)
+    if not all(0.0 <= w <= 1.0 for w in weights) or not all(0.0 <= s < math.inf for s in sums):
+        raise SnapshotError(f"expected weights in [0, 1] and finite sums, found {weights} and {sums}")
+    if not 0.0 <= prev_close < math.inf:
+        raise SnapshotError(f"expected a finite previous close, found {prev_close}")
     scale = VolatilityScale(sums, weights)
     return SymbolFold(FeatureFold.restore(raw, count=count, prev_close=prev_close, scale=scale))
 
@@ -73,6 +79,7 @@ def dump_leader(track: LeaderTrack) -> bytes:
     header = {
         "schema": LEADER_SCHEMA,
         "open_times": track.open_times.tolist(),
+        "bridged": track.bridged.tolist(),
         "log_sigmas": len(track.log_sigmas),
     }
     return _pack(header, np.concatenate((track.rows.ravel(), track.log_sigmas)))
@@ -87,14 +94,27 @@ def load_leader(blob: bytes) -> LeaderTrack:
     header, numbers = _unpack(blob, LEADER_SCHEMA)
     try:
         times = np.array([int(t) for t in header["open_times"]], dtype=np.int64)
+        bridged = np.array([bool(b) for b in header["bridged"]], dtype=np.bool_)
         n_sigmas = int(header["log_sigmas"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise SnapshotError(f"expected the header fields of {LEADER_SCHEMA}, found {header}") from error
     split = len(times) * N_CONTEXT
-    if len(times) > KEPT_ROWS or n_sigmas > CONTEXT_MEMORY_BARS or (np.diff(times) <= 0).any():
+    if len(times) > KEPT_ROWS or not 0 <= n_sigmas <= CONTEXT_MEMORY_BARS or (np.diff(times) <= 0).any():
         raise SnapshotError(f"expected up to {KEPT_ROWS} increasing times, found {len(times)}")
+    if len(bridged) != len(times):
+        raise SnapshotError(f"expected a bridged mark for each of {len(times)} rows, found {len(bridged)}")
     rows = _shaped(numbers[:split], (len(times), N_CONTEXT))
-    return LeaderTrack(times, rows, _shaped(numbers[split:], (n_sigmas,)))
+    return LeaderTrack(times, rows, bridged, _shaped(numbers[split:], (n_sigmas,)))
+
+
+def _check_bars(raw: NDArray[np.float64]) -> None:
+    """Every kept bar must be one, and they must be consecutive."""
+    times = raw[0]
+    if len(times) > 1 and not (np.diff(times) == -BAR_SECONDS).all():
+        raise SnapshotError("expected consecutive bars, newest first, found others")
+    for open_time, *numbers in raw[: VOLUME + 1].T.tolist():
+        if problem := violation(Candle(int(open_time), *numbers)):
+            raise SnapshotError(f"expected a valid bar at {int(open_time)}, found one that is not: {problem}")
 
 
 def _pack(header: dict[str, Any], numbers: NDArray[np.float64]) -> bytes:
@@ -109,7 +129,7 @@ def _unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float6
     try:
         header = json.loads(blob[8:start])
         numbers = np.frombuffer(blob[start:], dtype="<f8").astype(np.float64)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SnapshotError(f"expected a JSON header and float64 numbers, found {error}") from error
     if not isinstance(header, dict) or header.get("schema") != schema:
         raise SnapshotError(f"expected schema {schema}, found {str(header)[:80]}")

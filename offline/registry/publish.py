@@ -12,7 +12,7 @@ import pandas as pd
 
 from contracts.model.bundle import Bundle, load_bundle
 from contracts.model.grid import HORIZONS, LEVEL_NAMES
-from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, CHAMPION, SHA256_TAG, horizon_model
+from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, CHAMPION, PREVIOUS, SHA256_TAG, horizon_model
 from offline.dataset import Progress, no_progress
 from offline.registry.client import registry
 
@@ -50,7 +50,10 @@ def publish(
     alias: str | None = CHAMPION,
     progress: Progress = no_progress,
 ) -> Published:
-    """Register a bundle folder and point `alias` at it. Publishing the same bytes again changes nothing.
+    """Register a bundle folder and point `alias` at it.
+
+    The same bytes are registered once: publishing them again only moves the alias. Where `champion` moves,
+    `previous` goes to the version it leaves.
 
     `artifacts` is where a direct (SQLite) store keeps files; a server decides for itself.
 
@@ -79,9 +82,17 @@ def publish(
             progress("publishing", 0, steps)
             published = _register(mlflow, client, bundle, folder, artifacts, alias, progress)
         if alias is not None:
-            client.set_registered_model_alias(BUNDLE_MODEL, alias, published.version)
+            _point(client, alias, published.version)
         progress("publishing", steps, steps)
     return published
+
+
+def _point(client: Any, alias: str, version: str) -> None:
+    aliases = client.get_registered_model(BUNDLE_MODEL).aliases
+    left = aliases.get(alias)
+    if alias == CHAMPION and left is not None and str(left) != version:
+        client.set_registered_model_alias(BUNDLE_MODEL, PREVIOUS, left)
+    client.set_registered_model_alias(BUNDLE_MODEL, alias, version)
 
 
 def _register(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,24 @@ from numpy.typing import NDArray
 from contracts.model.bundle import FeatureSpecRef, HeadSpec, Manifest, TrainingData, write_bundle
 from contracts.model.bundle.folder import CALIBRATORS, FOREST, LEADER, REFERENCE, state_path
 from contracts.model.candle import History
-from contracts.model.conformal import SplitCQR
+from contracts.model.conformal import SplitCQR, finite_sample_rank
 from contracts.model.forest import PackedForest
 from contracts.model.grid import HORIZONS, LEVEL_NAMES, LEVELS
+from contracts.model.intake import DEFAULT_MAX_GAP_BARS
 from contracts.model.predictor import Head, model_name
 from contracts.model.quantiles import crossing_rate
 from contracts.model.snapshot import dump_leader, dump_symbol
+from contracts.model.spec import FeatureSpec
 from offline.dataset import Dataset, Progress, no_progress
 from offline.ingest import history_sha256
-from offline.metrics.scores import hits, pinball
+from offline.metrics import effective_sample_size, hits, pinball
 from offline.split import purged_kfold
 from offline.train.boosters import Cell, fit_cells, predict_levels
 from offline.train.reference import encode_reference
 from offline.train.settings import TrainSettings
+
+METHOD = "cross-fitted split CQR, 2"
+"""Raise the number when the same input trains to another bundle, so that old ones are not reused."""
 
 VERIFIED_ROWS = 2_000
 """Training rows on which the packed forest must equal LightGBM bit for bit before a bundle is written."""
@@ -73,28 +78,43 @@ def train(
         targets = dataset.targets(horizon)[known]
         boosters = next(fitted)
         held_out = np.full((len(known), len(LEVELS)), np.nan)
+        blended = np.full_like(held_out, np.nan)
         for fold in folds:
-            held_out[fold.test_idx] = predict_levels(next(fitted), dataset.rows[known[fold.test_idx]])
-        heads.append(_head(horizon, boosters, held_out, targets, settings))
+            learned = predict_levels(next(fitted), dataset.rows[known[fold.test_idx]])
+            # Neither half of the blend may have seen the labels it is scored on.
+            draft = _draft(horizon, targets[fold.train_idx], settings)
+            held_out[fold.test_idx], blended[fold.test_idx] = learned, draft.standardised(learned)
+        n_bars = len(np.unique(dataset.close_time[known]))
+        heads.append(_head(horizon, boosters, held_out, blended, targets, n_bars, settings))
     return tuple(heads)
+
+
+def _draft(horizon: int, targets: NDArray[np.float64], settings: TrainSettings) -> Head:
+    """A head before calibration: the calibrator must see what it will correct."""
+    uncalibrated = SplitCQR.calibrate(np.zeros((0, len(LEVELS))), np.zeros(0))
+    empirical = np.quantile(targets, LEVELS)
+    return Head(horizon, empirical, settings.weight, settings.median_shrink, uncalibrated)
 
 
 def _head(
     horizon: int,
     boosters: list[lgb.Booster],
     held_out: NDArray[np.float64],
+    raw: NDArray[np.float64],
     targets: NDArray[np.float64],
+    n_bars: int,
     settings: TrainSettings,
 ) -> TrainedHead:
-    empirical = np.quantile(targets, LEVELS)
-    # The calibrator must see what it will correct: blended, rearranged, not yet calibrated.
-    draft = Head(
-        horizon, empirical, settings.weight, settings.median_shrink, SplitCQR.calibrate([[0.0] * 5], [0.0])
-    )
-    raw = draft.standardised(held_out)
+    independent = effective_sample_size(n_bars, horizon)
+    if finite_sample_rank(independent, 0.1) > independent:
+        raise ValueError(
+            f"expected outcomes enough for a 90 % interval, found {n_bars} bars with a label, about "
+            f"{independent} independent outcomes {horizon} bars ahead; use more history"
+        )
     calibrator = SplitCQR.calibrate(raw, targets)
-    head = Head(horizon, empirical, settings.weight, settings.median_shrink, calibrator)
+    head = replace(_draft(horizon, targets, settings), calibrator=calibrator)
     metrics = {
+        "independent_outcomes": float(independent),
         "pinball_standardised": float(np.mean(pinball(targets, raw))),
         "coverage_90_uncalibrated": float(np.mean(hits(targets, raw, 0.90))),
         "coverage_50_uncalibrated": float(np.mean(hits(targets, raw, 0.50))),
@@ -154,6 +174,7 @@ def write_trained(
             for t in heads
         ),
         training={history.symbol: _training_data(history) for history in histories},
+        max_gap_bars=dataset.max_gap_bars,
         params=settings.to_json(),
         metrics={f"T{t.head.horizon_bars}": t.metrics for t in heads} | (extra_metrics or {}),
         files={},
@@ -161,12 +182,20 @@ def write_trained(
     return write_bundle(folder, manifest, files)
 
 
-def training_key(histories: Sequence[History], settings: TrainSettings, leader: str | None) -> str:
-    """What identifies a training run's input: bars, settings and features, as 12 hexadecimal digits."""
+def training_key(
+    histories: Sequence[History],
+    settings: TrainSettings,
+    leader: str | None,
+    max_gap_bars: int = DEFAULT_MAX_GAP_BARS,
+) -> str:
+    """What decides a training run's result: bars, settings, features and method, as 12 hexadecimal digits."""
     told = {
         "bars": {history.symbol: history_sha256(history) for history in histories},
         "settings": settings.to_json(),
-        "leader": leader,
+        "features": FeatureSpec(leader=leader).sha256,
+        "max_gap_bars": max_gap_bars,
+        "method": METHOD,
+        "lightgbm": lgb.__version__,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 

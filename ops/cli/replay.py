@@ -21,7 +21,7 @@ from ops.cli.bar_files import read_histories
 from ops.cli.options import BarFiles, Json, RedisUrl, Until, moment, settings_with
 from ops.console import err, print_json, progress_bars, told_errors
 from ops.embedded.running import running_url
-from ops.replay import Replay, Replayed, merge_bars
+from ops.replay import Replay, Replayed, ReplayError, merge_bars
 from ops.session import fresh_session
 from ops.settings import Settings
 
@@ -41,17 +41,20 @@ def run(
     since: Annotated[
         str | None, typer.Option(help="First bar; default: the first one the worker has not folded yet.")
     ] = None,
+    running: Annotated[
+        bool, typer.Option("--running", help="Use the workspace's running worker; its live state moves on.")
+    ] = False,
     until: Until = None,
     as_json: Json = False,
 ) -> None:
-    """Answers come from the worker at --redis-url, or of the workspace, or else from an embedded one.
+    """An embedded worker answers; with --redis-url or --running a real one, whose live state then moves on.
 
     Records come in the order of the bars. The same bars and bundle give the same bytes.
     """
     with told_errors(), ExitStack() as stack:
         settings = settings_with(redis_url)
         histories = [h.between(None, moment(until)) for h, _ in read_histories(bars, symbol)]
-        url, partitions = settings.redis.url or _served(settings), settings.stream.partitions
+        url, partitions = redis_url or (_served(settings) if running else None), settings.stream.partitions
         known: dict[str, int] = {}
         if url is None:
             session = stack.enter_context(
@@ -77,13 +80,18 @@ def run(
         _report(replayed, skipped, target, as_json=as_json)
 
 
-def _served(settings: Settings) -> str | None:
-    """The workspace's embedded server, if one runs and a worker serves it."""
-    url = running_url(settings.server_path)
-    if url is None:
-        return None
-    with Redis.from_url(url) as client:
-        return url if client.exists(Topics(0, settings.stream.partitions).lease) else None
+def _served(settings: Settings) -> str:
+    """The server of the workspace's running worker.
+
+    Raises:
+        ReplayError: there is none.
+    """
+    url = settings.redis.url or running_url(settings.server_path)
+    if url is not None:
+        with Redis.from_url(url) as client:
+            if client.exists(Topics(0, settings.stream.partitions).lease):
+                return url
+    raise ReplayError("expected a running worker for --running, found none; start one with `bands worker`")
 
 
 def folded(url: str, symbols: list[str], partitions: int) -> dict[str, int]:

@@ -49,6 +49,7 @@ def run(
                 version=version,
                 settings=plan,
                 leader=chosen,
+                max_gap_bars=settings.train.max_gap_bars,
                 out=folder,
                 progress=progress,
             )

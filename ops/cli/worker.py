@@ -63,13 +63,14 @@ def worker_config(
         settings.registry_uri,
         settings.workspace_path / "champions",
         settings.registry.alias,
+        settings.registry.timeout_s,
     )
     return WorkerConfig(
         redis_url=url,
         bundle=bundle,
         registry=None if bundle else registry,
         topics=Topics(partition, stream.partitions),
-        limits=Limits(batch_max=stream.batch_max, max_gap_bars=worker.max_gap_bars),
+        limits=Limits(batch_max=stream.batch_max),
         retention=Retention(stream.output_maxlen, stream.dead_maxlen),
         lease_ttl_ms=worker.lease_ttl_ms,
         sweep_interval_s=worker.sweep_interval_s,

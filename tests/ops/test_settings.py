@@ -39,19 +39,19 @@ def test_defaults() -> None:
 
 def test_each_source_overrides_the_next(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere / "bands.toml").write_text(
-        'workspace = "file"\n[worker]\nhttp_port = 1\nmax_gap_bars = 1\nlease_ttl_ms = 1000\n'
+        'workspace = "file"\n[worker]\nhttp_port = 1\nsweep_interval_s = 1\nlease_ttl_ms = 1000\n'
     )
     monkeypatch.setenv("BANDS_WORKER__HTTP_PORT", "2")
-    monkeypatch.setenv("BANDS_WORKER__MAX_GAP_BARS", "2")
+    monkeypatch.setenv("BANDS_WORKER__SWEEP_INTERVAL_S", "2")
     settings = Settings(worker={"http_port": 3})
-    assert (settings.worker.http_port, settings.worker.max_gap_bars, settings.worker.lease_ttl_ms) == (
+    assert (settings.worker.http_port, settings.worker.sweep_interval_s, settings.worker.lease_ttl_ms) == (
         3,
         2,
         1000,
     )
     rows = described(settings)
     assert rows["worker.http_port"] == ("3", "argument")
-    assert rows["worker.max_gap_bars"] == ("2", "BANDS_WORKER__MAX_GAP_BARS")
+    assert rows["worker.sweep_interval_s"] == ("2.0", "BANDS_WORKER__SWEEP_INTERVAL_S")
     assert rows["worker.lease_ttl_ms"] == ("1000", "bands.toml")
     assert rows["worker.http_host"] == ("127.0.0.1", "default")
     assert rows["workspace"] == ("file", "bands.toml")

@@ -159,8 +159,11 @@ async def test_a_full_server_refuses_before_the_first_write(bench: Bench) -> Non
     assert await bench.send(bench.commit(0, 1)) is Answer.OK
 
 
-async def test_a_stream_that_takes_no_more_entries_stops_everything(bench: Bench) -> None:
-    await bench.redis.xadd("bands.T42", {"data": "planted"}, id=f"{2**64 - 1}-{2**64 - 1}")
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_stream_that_takes_no_more_entries_stops_everything(bench: Bench, deleted: bool) -> None:
+    planted = await bench.redis.xadd("bands.T42", {"data": "planted"}, id=f"{2**64 - 1}-{2**64 - 1}")
+    if deleted:
+        await bench.redis.xdel("bands.T42", planted)
     before = await bench.dump()
     with pytest.raises(ResponseError, match="nothing was written"):
         await bench.send(bench.commit(0, 1))
@@ -182,7 +185,10 @@ async def test_a_bundle_swap_is_a_commit_of_its_own(bench: Bench) -> None:
     assert await bench.send(Commit((), "", bundle='{"label": "b"}')) is Answer.OK
     assert await bench.redis.hgetall(TOPICS.cursor) == {b"bundle": b'{"label": "b"}'}
     assert await bench.send(Commit((), "9-9", bundle="c")) is Answer.STALE
-    assert await bench.pending() == bench.ids
+    under_another = Commit(bench.ids[:1], "", expected_bundle="c")
+    assert await bench.send(under_another) is Answer.STALE
+    assert await bench.send(Commit(bench.ids[:1], "", expected_bundle='{"label": "b"}')) is Answer.OK
+    assert await bench.pending() == bench.ids[1:]
 
 
 async def test_outputs_are_trimmed_by_count(bench: Bench) -> None:

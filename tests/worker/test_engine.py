@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.events import Band, Bar, DeadLetter
 from contracts.model.grid import BAR_SECONDS, HORIZONS, LEVEL_NAMES, close_time
 from contracts.model.intake import SymbolFold
-from contracts.topics import Topics
+from contracts.topics import Topics, partition_of
 from offline.dataset import build_dataset
 from tests.market import SYMBOLS, TestMarket, bar_of
 from worker import store
@@ -119,14 +119,14 @@ def test_served_bands_equal_the_training_side_bit_for_bit(engine: Engine, market
 
 
 def test_a_cold_symbol_warms_up_for_360_bars(market: TestMarket) -> None:
-    bars = market.bars(365, symbols=("AAA",))
+    bars = market.bars(385, symbols=("AAA",))[20:]  # too far from where the bundle's state stops
     cold = Engine(market.bundle)
     state = State({"AAA": SymbolFold()})
     records = bands(cold.run(state, arrivals(bars)).events)
     reasons = [r.reason for r in records]
     assert reasons[:360] == ["warming_up"] * 360
     assert records[359].detail == "1 more bars are needed before the first band"
-    assert reasons[360:] == [None] * 5
+    assert reasons[360:] == ["no_context"] + [None] * 4, "the leader's own context is a bar older"
 
 
 def test_a_bridged_gap_degrades_and_a_long_one_restarts(engine: Engine, market: TestMarket) -> None:
@@ -145,7 +145,7 @@ def test_a_missing_leader_bar_marks_the_band_and_delays_nothing(engine: Engine, 
         b for b in market.bars(12) if not (b.symbol == "AAA" and b.open_time == market.bars(6)[-1].open_time)
     ]
     records = [r for r in bands(engine.run(State(), arrivals(bars)).events) if r.symbol == "BBB"]
-    assert [r.degraded for r in records] == [None] * 6 + [("leader_missing",)] + [None] * 5
+    assert [r.degraded for r in records] == [None] * 6 + [("leader_missing",)] * 6
 
 
 def test_repeats_are_ignored_conflicts_and_late_bars_are_dead(engine: Engine, market: TestMarket) -> None:
@@ -183,13 +183,18 @@ def test_backfilled_bars_fold_and_say_so(engine: Engine, market: TestMarket) -> 
 
 def test_a_context_copy_of_the_leader_is_folded_in_silence(engine: Engine, market: TestMarket) -> None:
     copies = [bar_of("AAA", c, role="context") for c in market.live["AAA"].candles()[:20]]
-    step = engine.run(State(), arrivals(copies))
+    homes = [Engine(market.bundle, Topics(p, 2)) for p in range(2)]
+    away = next(e for e in homes if partition_of("AAA", 2) != e.topics.partition)
+    step = away.run(State(), arrivals(copies))
     assert step.events == ()
     plain = engine.run(State(), arrivals(market.bars(20, symbols=("AAA",))))
     assert store.fields_of(step) == store.fields_of(plain)
     other = bar_of("BBB", market.live["BBB"].candles()[0], role="context")
-    ignored = engine.step(State(), arrivals([other])[0])
-    assert (ignored.events, dict(ignored.state.symbols)) == ((), {})
+    refused = engine.step(State(), arrivals([other])[0])
+    assert [letter.reason for letter in dead(refused)] == ["wrong_partition"]
+    own = engine.run(State(), arrivals([copies[0], *market.bars(1, symbols=("AAA",))]))
+    assert [letter.reason for letter in dead(own)] == ["wrong_partition"]
+    assert [r.reason for r in bands(own.events)] == [None], "a stray copy never silences the leader"
 
 
 def test_without_a_bundle_known_symbols_fold_and_nobody_gets_a_band(market: TestMarket) -> None:
@@ -233,3 +238,61 @@ def test_a_stale_state_gives_way_to_a_newer_trained_one(engine: Engine, market: 
         old = old.offer(candle).fold
     records = bands(engine.run(State({"AAA": old}), arrivals(market.bars(3, symbols=("AAA",)))).events)
     assert [r.reason for r in records] == [None] * 3
+
+
+def test_a_cold_state_gives_way_to_a_warm_trained_one_that_connects(
+    engine: Engine, market: TestMarket
+) -> None:
+    """A bundle retrained after an outage ends the warming up."""
+    cold = SymbolFold().offer(market.training["AAA"].candles()[-1]).fold
+    records = bands(engine.run(State({"AAA": cold}), arrivals(market.bars(2, symbols=("AAA",)))).events)
+    assert [r.reason for r in records] == [None, None]
+
+
+def test_the_state_that_misses_fewer_bars_is_continued(engine: Engine, market: TestMarket) -> None:
+    behind = SymbolFold()
+    for candle in market.training["AAA"].candles()[:-5]:
+        behind = behind.offer(candle).fold
+    (record,) = bands(engine.run(State({"AAA": behind}), arrivals(market.bars(1, symbols=("AAA",)))).events)
+    assert record.degraded is None, "the bundle holds the real bars: nothing is bridged"
+
+
+def test_bands_over_a_bridged_leader_are_degraded(engine: Engine, market: TestMarket) -> None:
+    gap = {bar.open_time for bar in market.bars(8, symbols=("AAA",))[3:5]}
+    bars = [b for b in market.bars(16) if b.symbol == "BBB" or b.open_time not in gap]
+    records = [r for r in bands(engine.run(State(), arrivals(bars)).events) if r.symbol == "BBB"]
+    flagged = [r.degraded == ("leader_missing",) for r in records]
+    # Bars 4 and 5 lack the leader's last bar; then its shortest window holds bridged bars for five more.
+    assert flagged == [False] * 4 + [True] * 7 + [False] * 5
+
+
+def test_a_leader_silent_for_ten_days_is_no_context(engine: Engine, market: TestMarket) -> None:
+    bars = [b for b in market.bars(80) if b.symbol == "BBB"]
+    reasons = [r.reason for r in bands(engine.run(State(), arrivals(bars)).events)]
+    assert reasons == [None] * 64 + ["no_context"] * 16
+
+
+def test_an_implausible_bar_marks_the_bands_that_remember_it(engine: Engine, market: TestMarket) -> None:
+    bars = market.bars(6, symbols=("AAA",))
+    fat = bars[2].model_copy(update={"high": bars[2].high * 100})
+    bars[2] = Bar.from_wire(fat.to_wire())
+    records = bands(engine.run(State(), arrivals(bars)).events)
+    assert [r.degraded for r in records] == [None, None] + [("extreme_bar",)] * 4
+
+
+def test_a_bug_in_the_engine_buries_one_bar_and_serves_the_next(
+    engine: Engine, market: TestMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = arrivals(market.bars(3, symbols=("AAA",)))
+    real = Engine._offer
+
+    def broken(self: Engine, state: State, bar: Bar) -> object:
+        if bar == bars[1].content:
+            raise ZeroDivisionError("a bug")
+        return real(self, state, bar)
+
+    monkeypatch.setattr(Engine, "_offer", broken)
+    step = engine.run(State(), bars)
+    assert [letter.reason for letter in dead(step)] == ["failed"]
+    assert step.failures == ("2-0: ZeroDivisionError: a bug",)
+    assert [r.is_band for r in bands(step.events)] == [True, True]

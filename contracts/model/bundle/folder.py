@@ -26,8 +26,9 @@ from contracts.model.bundle.manifest import Manifest
 from contracts.model.conformal import calibrator_from_json
 from contracts.model.context import LeaderTrack
 from contracts.model.forest import PackedForest
+from contracts.model.grid import LEVEL_NAMES
 from contracts.model.intake import SymbolFold
-from contracts.model.predictor import Head, Predictor
+from contracts.model.predictor import Head, Predictor, model_name
 from contracts.model.snapshot import load_leader, load_symbol
 from contracts.model.spec import FeatureSpec
 
@@ -36,11 +37,25 @@ FOREST = "forest.npz"
 CALIBRATORS = "calibrators.json"
 REFERENCE = "reference.npz"
 LEADER = "states/_leader.track"
-MAX_FILE_BYTES = 512 * 1024 * 1024
+MAX_BYTES = 512 * 1024 * 1024
+"""Of all files together; the published sizes make 60 MB."""
 
 
 class BundleError(BadInputError):
     """A folder that is not a bundle this worker may believe."""
+
+
+def required_files(manifest: Manifest) -> set[str]:
+    """Every file of a bundle but its manifest."""
+    models = {
+        f"models/{model_name(head.horizon_bars, level)}.txt"
+        for head in manifest.heads
+        for level in LEVEL_NAMES
+    }
+    states = {state_path(symbol) for symbol in manifest.symbols}
+    return (
+        models | states | {FOREST, CALIBRATORS, REFERENCE} | ({LEADER} if manifest.features.leader else set())
+    )
 
 
 def state_path(symbol: str) -> str:
@@ -97,12 +112,21 @@ def verify_bundle(folder: Path) -> tuple[Manifest, str, dict[str, bytes]]:
     except ValidationError as error:
         raise BundleError(f"expected a bundle/1 manifest in {folder}, found: {error}") from error
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
+    if set(manifest.files) != required_files(manifest):
+        raise BundleError(
+            f"expected a manifest of exactly the files a bundle has in {folder}, found "
+            f"{sorted(required_files(manifest) - set(manifest.files))} missing and "
+            f"{sorted(set(manifest.files) - required_files(manifest))} unknown; train it again"
+        )
     expected = set(manifest.files) | {MANIFEST}
     if found != expected:
         raise BundleError(
             f"expected exactly the files of the manifest in {folder}, found {sorted(expected - found)} "
             f"missing and {sorted(found - expected)} unknown; fetch the bundle again"
         )
+    total = sum(_plain(folder, path).stat().st_size for path in manifest.files)
+    if total > MAX_BYTES:
+        raise BundleError(f"expected at most {MAX_BYTES} bytes in {folder}, found {total}")
     contents = {path: _read(folder, path) for path in manifest.files}
     for path, wanted in manifest.files.items():
         got = hashlib.sha256(contents[path]).hexdigest()
@@ -146,9 +170,24 @@ def load_bundle(folder: Path, *, accelerate: bool | None = None) -> Bundle:
         states = {symbol: _state(contents, symbol) for symbol in manifest.symbols}
         leader = load_leader(contents[LEADER]) if spec.leader else LeaderTrack.empty()
         predictor = Predictor(forest, heads)
-    except (KeyError, TypeError, ValueError) as error:
+        bundle = Bundle(manifest, sha256, predictor, states, leader)
+        _probe(bundle)
+    except (KeyError, TypeError, ValueError, RecursionError, ArithmeticError) as error:
         raise BundleError(f"expected a readable bundle in {folder}, found: {error}") from error
-    return Bundle(manifest, sha256, predictor, states, leader)
+    return bundle
+
+
+def _probe(bundle: Bundle) -> None:
+    """Ask for the bands of the moment training stopped: what can not answer must not serve."""
+    for head, spec in zip(bundle.predictor.heads, bundle.manifest.heads, strict=True):
+        if head.calibrator.method != spec.calibrator:
+            raise BundleError(f"expected calibrator {spec.calibrator}, found {head.calibrator.method}")
+    for symbol, fold in bundle.states.items():
+        row, opened = fold.features.row(), fold.last_open_time
+        if row is not None and opened is not None:
+            context = bundle.leader.before(opened)
+            if bundle.spec.leader is None or context is not None:
+                bundle.predict(symbol, row, context)
 
 
 def _state(contents: Mapping[str, bytes], symbol: str) -> SymbolFold:
@@ -156,11 +195,13 @@ def _state(contents: Mapping[str, bytes], symbol: str) -> SymbolFold:
 
 
 def _read(folder: Path, path: str) -> bytes:
+    return _plain(folder, path).read_bytes()
+
+
+def _plain(folder: Path, path: str) -> Path:
     file = folder / path
     if file.is_symlink() or not file.is_file():
         raise BundleError(
             f"expected a plain file at {file}, found {'a link' if file.is_symlink() else 'none'}"
         )
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise BundleError(f"expected at most {MAX_FILE_BYTES} bytes in {file}, found {file.stat().st_size}")
-    return file.read_bytes()
+    return file

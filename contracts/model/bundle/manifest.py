@@ -24,6 +24,10 @@ def _plain_path(path: str) -> str:
 BundlePath = Annotated[str, AfterValidator(_plain_path)]
 
 
+LARGEST_QUANTILE = 50.0
+"""Standard deviations; real 5 % quantiles lie near 2."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -45,6 +49,13 @@ class HeadSpec(_Frozen):
     weight: float = Field(ge=0, le=1)
     median_shrink: float = Field(ge=0, le=1)
     calibrator: str
+
+    @model_validator(mode="after")
+    def _empirical_is_plausible(self) -> Self:
+        levels = self.empirical
+        if list(levels) != sorted(levels) or max(map(abs, levels)) > LARGEST_QUANTILE:
+            raise ValueError(f"expected ascending quantiles within ±{LARGEST_QUANTILE}, found {levels}")
+        return self
 
 
 class FeatureSpecRef(_Frozen):
@@ -69,6 +80,8 @@ class Manifest(_Frozen):
     features: FeatureSpecRef
     heads: tuple[HeadSpec, ...] = Field(min_length=1)
     training: dict[Symbol, TrainingData]
+    max_gap_bars: int = Field(ge=0)
+    """The gap rule the models were trained under; serving follows it."""
     params: dict[str, Any]
     metrics: dict[str, Any]
     drift_thresholds: dict[str, float] = Field(default_factory=dict)
@@ -80,6 +93,10 @@ class Manifest(_Frozen):
             raise ValueError(f"expected quantile levels {LEVELS}, found {self.levels}")
         if tuple(head.horizon_bars for head in self.heads) != HORIZONS:
             raise ValueError(f"expected one head for each of {HORIZONS} bars, found {self.heads}")
-        if set(self.training) != set(self.symbols):
-            raise ValueError(f"expected training data of {self.symbols}, found {tuple(self.training)}")
+        if set(self.training) != set(self.symbols) or len(set(self.symbols)) != len(self.symbols):
+            raise ValueError(
+                f"expected training data of each of {self.symbols}, found {tuple(self.training)}"
+            )
+        if self.features.leader is not None and self.features.leader not in self.symbols:
+            raise ValueError(f"expected the leader among {self.symbols}, found {self.features.leader}")
         return self

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +122,7 @@ def test_the_written_manifest_reads_back(market: TestMarket) -> None:
 def test_bands_are_ordered_nested_and_scale_with_sigma(market: TestMarket) -> None:
     bundle = market.bundle
     row = FeatureRow(np.zeros(33), 0.01)
-    context = bundle.leader.before(10**12)
+    context = bundle.leader.before(bundle.leader.last_open_time + 14_400)
     small = bundle.predict("AAA", row, context)
     wide = bundle.predict("AAA", row._replace(sigma=0.02), context)
     for horizon in HORIZONS:
@@ -131,3 +133,77 @@ def test_bands_are_ordered_nested_and_scale_with_sigma(market: TestMarket) -> No
         bundle.predict("ZZZ", row, context)
     with pytest.raises(ValueError, match="leader"):
         bundle.predict("AAA", row, None)
+
+
+def rewrite(folder: Path, path: str, data: bytes | None) -> None:
+    """Alter a file, or drop it, and make the manifest agree: what a careless or hostile author can do."""
+    files = json.loads((folder / MANIFEST).read_text())["files"]
+    if data is None:
+        del files[path]
+        (folder / path).unlink()
+    else:
+        (folder / path).write_bytes(data)
+        files[path] = hashlib.sha256(data).hexdigest()
+    edit_manifest(folder, files=files)
+
+
+@pytest.mark.parametrize(
+    "path", ["models/T42_q05.txt", "reference.npz", "states/AAA.fold", "states/_leader.track"]
+)
+def test_an_incomplete_bundle_with_an_honest_manifest_is_refused(folder: Path, path: str) -> None:
+    rewrite(folder, path, None)
+    with pytest.raises(BundleError, match="missing"):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "find", "put"),
+    [
+        ("states/AAA.fold", b'"sums":[', b'"sums":[NaN,'),
+        ("states/AAA.fold", b'"count":', b'"count":-'),
+        ("states/_leader.track", b'"open_times":[', b'"open_times":[-1' + b"0" * 30 + b","),
+        ("calibrators.json", b'"0.50": ', b'"0.50": "x", "0.5": '),
+    ],
+)
+def test_state_that_can_not_be_is_refused(folder: Path, path: str, find: bytes, put: bytes) -> None:
+    whole = (folder / path).read_bytes()
+    assert find in whole
+    twisted = whole.replace(find, put, 1)
+    if twisted[:4] == b"QBS1":
+        twisted = (
+            twisted[:4]
+            + struct.pack("<I", struct.unpack("<I", whole[4:8])[0] + len(put) - len(find))
+            + twisted[8:]
+        )
+    rewrite(folder, path, twisted)
+    with pytest.raises(BundleError, match="readable bundle"):
+        load_bundle(folder)
+
+
+def test_deep_nesting_is_an_error_and_no_crash(folder: Path) -> None:
+    rewrite(folder, "calibrators.json", b"[" * 200_000)
+    with pytest.raises(BundleError):
+        load_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("symbols", ["AAA", "BBB", "AAA"]),
+        ("max_gap_bars", -1),
+        ("features", {"leader": "ZZZ"}),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(folder: Path, name: str, value: object) -> None:
+    told = json.loads((folder / MANIFEST).read_text())
+    edit_manifest(folder, **{name: {**told[name], **value} if isinstance(value, dict) else value})
+    with pytest.raises(BundleError):
+        load_bundle(folder)
+
+
+def test_impossible_quantiles_are_refused(folder: Path) -> None:
+    heads = json.loads((folder / MANIFEST).read_text())["heads"]
+    for empirical in ([0.0, -1.0, 0.0, 1.0, 2.0], [-1e308, -1.0, 0.0, 1.0, 2.0]):
+        edit_manifest(folder, heads=[{**heads[0], "empirical": empirical}, *heads[1:]])
+        with pytest.raises(BundleError, match="ascending quantiles"):
+            load_bundle(folder)

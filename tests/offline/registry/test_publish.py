@@ -15,7 +15,7 @@ from contracts.registry import BUNDLE_MODEL, horizon_model
 from offline.dataset import build_dataset
 from offline.registry import Published, RegistryError, find_champion, publish, sqlite_uri
 from tests.market import TestMarket
-from worker.champion import ChampionError, RegistrySettings, fetch_champion
+from worker.champion import ChampionError, RegistrySettings, fetch_champion, last_champion
 
 pytestmark = pytest.mark.xdist_group("registry")
 
@@ -90,7 +90,7 @@ def test_a_worker_fetches_verifies_and_caches_the_champion(
     settings = RegistrySettings(sqlite_uri(home), tmp_path / "cache")
     bundle = asyncio.run(fetch_champion(settings))
     assert bundle.sha256 == market.bundle.sha256
-    assert [p.name for p in (tmp_path / "cache").iterdir()] == [bundle.sha256]
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == [bundle.sha256, "last-champion"]
     (tmp_path / "cache" / bundle.sha256 / "forest.npz").write_bytes(b"altered")
     assert asyncio.run(fetch_champion(settings)).sha256 == market.bundle.sha256, (
         "an altered copy is fetched anew"
@@ -108,3 +108,45 @@ def test_an_absent_alias_and_a_registry_that_is_down_are_told(
         publish(market.folder, "http://127.0.0.1:9", alias=None)
     with pytest.raises(ChampionError, match="expected"):
         asyncio.run(fetch_champion(RegistrySettings("http://127.0.0.1:9", tmp_path)))
+
+
+def test_a_registry_that_is_down_leaves_the_worker_its_local_copy(
+    home: Path, published: Published, market: TestMarket, tmp_path: Path
+) -> None:
+    seen = RegistrySettings(sqlite_uri(home), tmp_path / "cache")
+    assert last_champion(seen) is None
+    asyncio.run(fetch_champion(seen))
+    down = RegistrySettings("http://127.0.0.1:9", tmp_path / "cache")
+    kept = last_champion(down)
+    assert kept is not None
+    assert kept.sha256 == market.bundle.sha256
+    (tmp_path / "cache" / kept.sha256 / "forest.npz").write_bytes(b"altered")
+    assert last_champion(down) is None
+
+
+@pytest.mark.parametrize("tag", ["", "..", "/tmp", "../victim"])
+def test_a_twisted_tag_reaches_no_folder(
+    home: Path, published: Published, client: Any, tmp_path: Path, tag: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "precious").write_text("x")
+    version = client.get_model_version_by_alias(BUNDLE_MODEL, "champion")
+    honest = version.tags["bundle_sha256"]
+    client.set_model_version_tag(BUNDLE_MODEL, version.version, "bundle_sha256", tag or " ")
+    try:
+        with pytest.raises(ChampionError, match="sha256 in the tag"):
+            asyncio.run(fetch_champion(RegistrySettings(sqlite_uri(home), tmp_path / "cache")))
+    finally:
+        client.set_model_version_tag(BUNDLE_MODEL, version.version, "bundle_sha256", honest)
+    assert (victim / "precious").read_text() == "x"
+
+
+def test_the_champion_that_is_replaced_becomes_the_previous_one(
+    plain_market: TestMarket, market: TestMarket, tmp_path: Path
+) -> None:
+    uri = sqlite_uri(tmp_path)
+    first = publish(market.folder, uri, artifacts=tmp_path / "artifacts")
+    second = publish(plain_market.folder, uri, artifacts=tmp_path / "artifacts")
+    assert find_champion(uri, "champion").version == second.version
+    assert find_champion(uri, "previous").version == first.version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import lightgbm as lgb
@@ -11,8 +12,10 @@ import pytest
 from contracts.model.bundle import load_bundle
 from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS, HORIZONS, LEVEL_NAMES
+from contracts.model.predictor import Head
 from contracts.model.spec import FeatureSpec
 from offline.dataset import build_dataset
+from offline.market import MarketSpec, simulate
 from offline.train import TrainSettings, train, training_key, write_trained
 from tests.market import QUICK, START, TRAINING_BARS, TestMarket
 
@@ -71,3 +74,27 @@ def test_threads_do_not_change_the_result(market: TestMarket) -> None:
     for a, b in zip(one, two, strict=True):
         assert a.metrics == b.metrics
         assert [x.model_to_string() for x in a.boosters] == [x.model_to_string() for x in b.boosters]
+
+
+def test_no_half_of_the_blend_is_scored_on_labels_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moving the labels of one fold moves only what the other fold is scored with."""
+    history = simulate(MarketSpec(), ["SIM"], 1_600, START, seed=2).histories["SIM"]
+    dataset = build_dataset([history], FeatureSpec())
+    seen: list[np.ndarray] = []
+    real = Head.standardised
+
+    def spy(self: Head, learned: np.ndarray) -> np.ndarray:
+        seen.append(self.empirical)
+        return real(self, learned)
+
+    monkeypatch.setattr(Head, "standardised", spy)
+    plan = TrainSettings(rounds=2, folds=2)
+    train(dataset, plan)
+    before = [e.copy() for e in seen]
+    seen.clear()
+    returns = dataset.returns.copy()
+    returns[len(returns) // 2 + 100 :] += 5.0
+    train(replace(dataset, returns=returns), plan)
+    moved = [not np.array_equal(a, b) for a, b in zip(before, seen, strict=True)]
+    # Fold 0 is scored by what fold 1 taught, and the reverse: moving fold 1's labels moves only fold 0's.
+    assert moved == [True, False] * 4
