@@ -56,21 +56,30 @@ class BarsStream:
         rows = reply[0][1] if reply else []
         return [(entry_id.decode(), fields or None) for entry_id, fields in rows]
 
-    async def inherit(self) -> int:
-        """Claim what is pending under foreign consumer names; return how many entries that were.
+    async def inherit(self) -> tuple[int, list[str]]:
+        """Claim what is pending under foreign consumer names.
 
-        Whoever holds the lease is the one rightful reader, whatever name a stray one read under.
+        Whoever holds the lease is the one rightful reader, whatever name a stray one read under. Returns
+        how many entries were claimed, and the ids of those whose payload is gone: claiming would drop them
+        from the pending list without a word, so they are left for the caller to bury.
         """
-        claimed = 0
+        claimed, gone = 0, []
         for consumer in await self._redis.xinfo_consumers(self._key, GROUP):
             name, pending = consumer["name"], consumer["pending"]
             if name.decode() == self._consumer or not pending:
                 continue
             rows = await self._redis.xpending_range(self._key, GROUP, "-", "+", pending, consumername=name)
             ids = [row["message_id"] for row in rows]
-            await self._redis.xclaim(self._key, GROUP, self._consumer, 0, ids)
-            claimed += len(ids)
-        return claimed
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for entry in ids:
+                    pipe.xrange(self._key, entry, entry)
+                found = await pipe.execute()
+            there = [entry for entry, entries in zip(ids, found, strict=True) if entries]
+            gone += [entry.decode() for entry, entries in zip(ids, found, strict=True) if not entries]
+            if there:
+                await self._redis.xclaim(self._key, GROUP, self._consumer, 0, there)
+            claimed += len(there)
+        return claimed, gone
 
     async def trim_before(self, entry: str) -> None:
         """Drop entries older than `entry`, in whole blocks."""

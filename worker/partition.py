@@ -158,15 +158,22 @@ class Partition:
 
     async def _drain(self) -> bool:
         """Bring the group's pending list into effect, oldest first; True when all of it went through."""
-        if claimed := await self._bars.inherit():
-            log.warning("claimed %d entries pending under foreign consumer names", claimed)
+        claimed, gone = await self._bars.inherit()
+        gone.sort(key=_order)
+        if claimed or gone:
+            log.warning("claimed %d entries of foreign consumer names, %d more are gone", claimed, len(gone))
         after = "0"
-        while entries := await self._bars.pending_after(after, self._limits.batch_max):
-            after = entries[-1][0]
+        while True:
+            page = await self._bars.pending_after(after, self._limits.batch_max)
+            after = page[-1][0] if page else after
+            due: list[RawEntry] = [(i, None) for i in gone if not page or _order(i) < _order(after)]
+            gone = gone[len(due) :]
+            entries = sorted([*page, *due], key=lambda entry: _order(entry[0]))
+            if not entries:
+                return True
             fresh = await self._acknowledge_old(entries)
             if fresh and await self._try(fresh) not in {Answer.OK, Answer.DUP}:
                 return False
-        return True
 
     async def _acknowledge_old(self, entries: Sequence[RawEntry]) -> list[RawEntry]:
         """Acknowledge entries that are in effect already; return the others."""

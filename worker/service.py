@@ -8,9 +8,6 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import prometheus_client
@@ -25,16 +22,16 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from contracts.model.bundle import Bundle, BundleError, load_bundle
-from contracts.topics import GROUP, Topics
+from contracts.topics import GROUP
 from worker.asyncapi import specification
-from worker.bars import RawEntry
-from worker.champion import ChampionError, RegistrySettings, fetch_champion, last_champion
-from worker.commit import Retention
+from worker.champion import ChampionError, fetch_champion, last_champion
+from worker.config import WorkerConfig
 from worker.health import Health, health_routes
 from worker.lease import Lease
 from worker.metrics import REGISTRY
-from worker.partition import FencedError, Limits, Partition
+from worker.partition import FencedError, Partition
 from worker.reader import PatientBroker, keep_raw, raw_entries
+from worker.upkeep import Upkeep, end_tasks
 
 log = logging.getLogger(__name__)
 _FASTSTREAM_LOG = logging.getLogger("faststream")
@@ -47,29 +44,6 @@ FENCED = 75
 
 COMMIT_RETRIES = 3
 """The commit is idempotent: a second attempt after a lost reply answers DUP."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerConfig:
-    """Everything a worker process is told. Give `bundle`, a folder, or `registry`."""
-
-    redis_url: str
-    bundle: Path | None = None
-    registry: RegistrySettings | None = None
-    topics: Topics = field(default_factory=Topics)
-    limits: Limits = field(default_factory=Limits)
-    retention: Retention = field(default_factory=Retention)
-    lease_ttl_ms: int = 10_000
-    sweep_interval_s: float = 5.0
-    block_ms: int = 1_000
-    socket_timeout_s: float = 5.0
-    registry_retry_s: float = 10.0
-    http_host: str = "127.0.0.1"
-    http_port: int = 8100
-
-    def __post_init__(self) -> None:
-        if (self.bundle is None) == (self.registry is None):
-            raise ValueError("expected either a bundle folder or a registry, found both or neither")
 
 
 class _App(AsgiFastStream):
@@ -105,6 +79,7 @@ class Worker:
         self._partition = Partition(
             self._redis, config.topics, self._lease, limits=config.limits, retention=config.retention
         )
+        self._upkeep = Upkeep(self._partition, self._lease, self.health, config.sweep_interval_s)
         self._broker = PatientBroker(
             config.redis_url,
             socket_timeout=config.socket_timeout_s,
@@ -135,10 +110,8 @@ class Worker:
             no_reply=True,
             include_in_schema=False,
         )
-        self._subscriber(self._on_bars)
+        self._subscriber(self._upkeep.on_bars)
         self._stop = asyncio.Event()
-        self._failure: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._check_lease = asyncio.Event()
 
     async def run(self) -> int:
         """Serve until told to stop or unable to go on; return the process's exit code."""
@@ -148,11 +121,11 @@ class Worker:
         http, serving = self._start_http()
         ends = {
             asyncio.create_task(self._stop.wait()): STOPPED,
+            asyncio.create_task(self._upkeep.failed.wait()): FAILED,
             asyncio.create_task(self._app.fatal.wait()): READER_DIED,
         }
         work = asyncio.create_task(self._work())
-        waited: set[asyncio.Future[Any]] = {*ends, work, self._failure}
-        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*ends, work}, return_when=asyncio.FIRST_COMPLETED)
         code = self._code(done, ends, work)
         log.info("stopping with exit code %d", code)
         await self._shut_down(work, ends, http, serving)
@@ -161,8 +134,6 @@ class Worker:
     def _code(self, done: set[Any], ends: dict[Any, int], work: asyncio.Task[int]) -> int:
         if work in done:
             return self._verdict(work)
-        if self._failure in done:
-            return self._failure.result()
         code = max(ends[task] for task in done)
         if code == READER_DIED:
             log.critical("the reader stopped: %s lost its consumer group", self._config.topics.bars)
@@ -183,7 +154,7 @@ class Worker:
         return FAILED
 
     async def _shut_down(self, work: Any, ends: Any, http: _Http, serving: asyncio.Task[None]) -> None:
-        await _end((work, *ends), 2.0)
+        await end_tasks((work, *ends), 2.0)
         with contextlib.suppress(Exception):
             await self._broker.stop()
         with contextlib.suppress(RedisError, OSError):
@@ -211,107 +182,25 @@ class Worker:
         return http, asyncio.create_task(http.serve(sockets=[listener]))
 
     async def _work(self) -> int:
-        bundle = await self._load_bundle()
-        await self._patiently("taking the lease", self._take_lease)
+        bundle = await wait_for_bundle(self._config, self.health)
+        await self._upkeep.patiently("taking the lease", self._upkeep.take_lease)
         # Renewed from now on: draining a long backlog may take longer than the lease lives.
-        tasks = [asyncio.create_task(self._keep_lease())]
+        tasks = [asyncio.create_task(self._upkeep.keep_lease())]
         try:
-            await self._patiently("starting", lambda: self._start(bundle))
+            await self._upkeep.patiently("starting", lambda: self._start(bundle))
             self.health.partition = self._partition
             log.info("serving %s from %s", ", ".join(bundle.symbols), self._config.topics.bars)
-            tasks += [asyncio.create_task(loop()) for loop in (self._keep_sweeping, self._watch)]
+            tasks += [asyncio.create_task(loop()) for loop in (self._upkeep.keep_sweeping, self._watch)]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return max(task.result() for task in done)
         finally:
-            await _end(tasks, 0.1)
-
-    async def _load_bundle(self) -> Bundle:
-        config = self._config
-        if config.bundle is not None:
-            return load_bundle(config.bundle, accelerate=False)
-        assert config.registry is not None
-        while True:
-            try:
-                bundle = await fetch_champion(config.registry)
-            except ChampionError as error:
-                # Bars wait in the stream meanwhile: taking them without a bundle would lose its states.
-                kept = last_champion(config.registry)
-                if kept is not None:
-                    log.warning("serving the local copy %s: %s", kept.label, error)
-                    return kept
-                self.health.troubles["registry"] = str(error)
-                log.warning("no bundle yet, bars wait: %s", error)
-                await asyncio.sleep(config.registry_retry_s)
-            else:
-                self.health.troubles.pop("registry", None)
-                return bundle
-
-    async def _take_lease(self) -> None:
-        told = 0.0
-        while (owner := await self._lease.acquire()) is not None:
-            self.health.troubles["lease"] = f"held by {owner}"
-            if time.monotonic() - told > 60:
-                told = time.monotonic()
-                log.warning("waiting for the lease of %s, held by %s", self._config.topics.bars, owner)
-            await asyncio.sleep(self._config.lease_ttl_ms / 5_000)
-        self.health.troubles.pop("lease", None)
-        self._lease_renewed()
-        log.info("took lease %s", self._lease.token)
+            await end_tasks(tasks, 0.1)
 
     async def _start(self, bundle: Bundle) -> None:
         await self._partition.start(bundle)
         await self._broker.start()
         self.health.reader = self._broker.reader
         self.health.reading = True
-
-    async def _on_bars(self, entries: list[RawEntry]) -> None:
-        try:
-            await self._partition.process(entries)
-        except FencedError:
-            self._check_lease.set()
-        except (RedisError, OSError) as error:
-            self._trouble("commit", error)
-        except Exception:
-            log.critical("a bar could not be taken into effect", exc_info=True)
-            if not self._failure.done():
-                self._failure.set_result(FAILED)
-        else:
-            self.health.troubles.pop("commit", None)
-
-    async def _keep_lease(self) -> int:
-        """Renew the lease; after an outage that outlived it, take it again and catch up."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._check_lease.wait(), self._lease.ttl_ms / 3_000)
-            self._check_lease.clear()
-            try:
-                owner = await self._lease.renew()
-                if owner == "":
-                    log.warning("lease %s ran out", self._lease.token)
-                    owner = await self._lease.acquire()
-                    if owner is None:
-                        await self._partition.resume()
-            except (RedisError, OSError) as error:
-                self._trouble("lease", error)
-                continue
-            if owner is not None:
-                raise FencedError(f"expected to own {self._config.topics.lease}, found {owner}; stopping")
-            self.health.troubles.pop("lease", None)
-            self._lease_renewed()
-
-    async def _keep_sweeping(self) -> int:
-        while True:
-            try:
-                await self._partition.sweep()
-            except FencedError:
-                self._check_lease.set()
-            except (RedisError, OSError) as error:
-                self._trouble("sweep", error)
-            else:
-                for part in ("sweep", "commit"):
-                    self.health.troubles.pop(part, None)
-            self.health.measure()
-            await asyncio.sleep(self._config.sweep_interval_s)
 
     async def _watch(self) -> int:
         """End the process when the reader no longer lives: a zombie would be silence without a fault."""
@@ -327,40 +216,33 @@ class Worker:
                 log.critical("the reader has been silent for %.0f s", silent_s)
                 return READER_DIED
 
-    async def _patiently(self, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
-        pause = 0.2
-        while True:
-            try:
-                await attempt()
-            except (RedisError, OSError) as error:
-                self._trouble(what, error)
-                await asyncio.sleep(pause)
-                pause = min(5.0, 2 * pause)
-            else:
-                self.health.troubles.pop(what, None)
-                return
 
-    def _trouble(self, part: str, error: Exception) -> None:
-        told = f"{type(error).__name__}: {error}"
-        if self.health.troubles.get(part) != told:
-            log.warning("%s: %s", part, told)
-        self.health.troubles[part] = told
+async def wait_for_bundle(config: WorkerConfig, health: Health) -> Bundle:
+    """The bundle to serve: the folder's, the registry's champion, or its verified local copy.
 
-    def _lease_renewed(self) -> None:
-        self.health.lease_until = time.monotonic() + self._lease.ttl_ms / 1_000
+    Waits while the registry has none. Bars wait in the stream meanwhile: taking them without a bundle
+    would lose the states it brings.
 
-
-async def _end(tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:
-    """Cancel the tasks until all have ended.
-
-    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the Redis client sends through,
-    loses a cancellation that arrives together with its result.
+    Raises:
+        BundleError: the folder does not verify.
     """
-    running: set[asyncio.Task[Any]] = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=patience_s)
+    if config.bundle is not None:
+        return load_bundle(config.bundle, accelerate=False)
+    assert config.registry is not None
+    while True:
+        try:
+            bundle = await fetch_champion(config.registry)
+        except ChampionError as error:
+            kept = last_champion(config.registry)
+            if kept is not None:
+                log.warning("serving the local copy %s: %s", kept.label, error)
+                return kept
+            health.troubles["registry"] = str(error)
+            log.warning("no bundle yet, bars wait: %s", error)
+            await asyncio.sleep(config.registry_retry_s)
+        else:
+            health.troubles.pop("registry", None)
+            return bundle
 
 
 async def serve(config: WorkerConfig) -> int:

@@ -18,8 +18,9 @@ from ops.embedded import EmbeddedServer
 from ops.settings import Settings
 from worker.champion import RegistrySettings
 from worker.commit import Retention
+from worker.config import WorkerConfig
 from worker.partition import Limits
-from worker.service import WorkerConfig, serve
+from worker.service import serve
 
 EXAMPLE = "Example: bands worker --bundle var/bundles/0.1.0-5f2c9d1e7a40"
 

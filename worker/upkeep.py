@@ -1,0 +1,137 @@
+"""What keeps a partition served: its lease renewed, its pending list swept, its troubles told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from worker.bars import RawEntry
+from worker.health import Health
+from worker.lease import Lease
+from worker.partition import FencedError, Partition
+
+log = logging.getLogger(__name__)
+
+TOLD_EVERY_S = 60.0
+
+
+class Upkeep:
+    """The tasks around one partition. Faults of the server are waited out, loud and calm."""
+
+    def __init__(self, partition: Partition, lease: Lease, health: Health, sweep_interval_s: float) -> None:
+        self._partition = partition
+        self._lease = lease
+        self._health = health
+        self._sweep_interval_s = sweep_interval_s
+        self._check_lease = asyncio.Event()
+        self.failed = asyncio.Event()
+        """Set when a bar could not be taken into effect for a reason that waiting does not cure."""
+
+    async def take_lease(self) -> None:
+        """Wait until the lease is ours."""
+        told = 0.0
+        while (owner := await self._lease.acquire()) is not None:
+            self._health.troubles["lease"] = f"held by {owner}"
+            if time.monotonic() - told > TOLD_EVERY_S:
+                told = time.monotonic()
+                log.warning("waiting for the lease of %s, held by %s", self._partition.topics.bars, owner)
+            await asyncio.sleep(self._lease.ttl_ms / 5_000)
+        self._health.troubles.pop("lease", None)
+        self._lease_renewed()
+        log.info("took lease %s", self._lease.token)
+
+    async def on_bars(self, entries: list[RawEntry]) -> None:
+        """Take delivered entries into effect; what a fault prevents stays pending for the sweep."""
+        try:
+            await self._partition.process(entries)
+        except FencedError:
+            self._check_lease.set()
+        except (RedisError, OSError) as error:
+            self._trouble("commit", error)
+        except Exception:
+            log.critical("a bar could not be taken into effect", exc_info=True)
+            self.failed.set()
+        else:
+            self._health.troubles.pop("commit", None)
+
+    async def keep_lease(self) -> int:
+        """Renew the lease; after an outage that outlived it, take it again and catch up.
+
+        Raises:
+            FencedError: another worker owns the partition.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._check_lease.wait(), self._lease.ttl_ms / 3_000)
+            self._check_lease.clear()
+            try:
+                owner = await self._lease.renew()
+                if owner == "":
+                    log.warning("lease %s ran out", self._lease.token)
+                    owner = await self._lease.acquire()
+                    if owner is None:
+                        await self._partition.resume()
+            except (RedisError, OSError) as error:
+                self._trouble("lease", error)
+                continue
+            if owner is not None:
+                raise FencedError(f"expected to own {self._partition.topics.lease}, found {owner}; stopping")
+            self._health.troubles.pop("lease", None)
+            self._lease_renewed()
+
+    async def keep_sweeping(self) -> int:
+        """Bring stragglers into effect by timer, for ever."""
+        while True:
+            try:
+                await self._partition.sweep()
+            except FencedError:
+                self._check_lease.set()
+            except (RedisError, OSError) as error:
+                self._trouble("sweep", error)
+            else:
+                for part in ("sweep", "commit"):
+                    self._health.troubles.pop(part, None)
+            self._health.measure()
+            await asyncio.sleep(self._sweep_interval_s)
+
+    async def patiently(self, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Attempt until the server lets it succeed, with growing pauses."""
+        pause = 0.2
+        while True:
+            try:
+                await attempt()
+            except (RedisError, OSError) as error:
+                self._trouble(what, error)
+                await asyncio.sleep(pause)
+                pause = min(5.0, 2 * pause)
+            else:
+                self._health.troubles.pop(what, None)
+                return
+
+    def _trouble(self, part: str, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"
+        if self._health.troubles.get(part) != told:
+            log.warning("%s: %s", part, told)
+        self._health.troubles[part] = told
+
+    def _lease_renewed(self) -> None:
+        self._health.lease_until = time.monotonic() + self._lease.ttl_ms / 1_000
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:
+    """Cancel the tasks until all have ended.
+
+    Once is not enough: before Python 3.12 `asyncio.wait_for`, which the Redis client sends through,
+    loses a cancellation that arrives together with its result.
+    """
+    running: set[asyncio.Task[Any]] = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=patience_s)
