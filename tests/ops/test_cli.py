@@ -121,18 +121,13 @@ def test_train_publish_replay_and_status(home: Path) -> None:
     assert replayed["bars_skipped"] == 2 * TRAINING_BARS
     assert replayed["bands"] == replayed["records"] == 8 * LIVE_BARS
     whole = out.read_bytes()
+    keys = [(b.open_time, b.symbol, b.horizon_bars) for b in map(Band.from_wire, whole.splitlines())]
+    assert keys == sorted(set(keys)), "one record per bar and horizon, in the order of the bars"
     one = answer(bands(home, "replay", *files, "--symbol", "AAA", "--out", home / "a.jsonl", "--json"))
     assert one["records"] == 4 * LIVE_BARS
     again = answer(bands(home, "replay", *files, "--bundle", trained["folder"], "--out", out, "--json"))
     assert again["records"] == replayed["records"]
     assert out.read_bytes() == whole
-
-
-def test_a_bundle_serves_what_the_demo_and_replay_agree_on(home: Path) -> None:
-    lines = (home / "bands.jsonl").read_bytes().splitlines()
-    keys = [(b.open_time, b.symbol, b.horizon_bars) for b in map(Band.from_wire, lines)]
-    assert keys == sorted(keys)
-    assert len(set(keys)) == len(keys)
 
 
 def test_ingest_reports_and_keeps(home: Path, market: TestMarket) -> None:
