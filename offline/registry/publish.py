@@ -129,18 +129,24 @@ def _register(
             with mlflow.start_run(experiment_id=experiment_id, run_name=f"T{horizon}", nested=True):
                 mlflow.log_metrics(manifest.metrics[f"T{horizon}"])
                 info = _log_horizon(mlflow, bundle, folder, horizon)
-            horizons[horizon] = str(info.registered_model_version)
-            for key, value in tags.items():
-                client.set_model_version_tag(horizon_model(horizon), horizons[horizon], key, value)
+            horizons[horizon] = _version(
+                client, horizon_model(horizon), info.model_uri, run, tags, info.model_id
+            )
             progress("publishing", done, len(HORIZONS) + 2)
         source = f"{run.info.artifact_uri}/{BUNDLE_ARTIFACT}"
-        if not client.search_registered_models(f"name = '{BUNDLE_MODEL}'"):
-            client.create_registered_model(BUNDLE_MODEL)
         pins = {f"T{horizon}_version": version for horizon, version in horizons.items()}
-        made = client.create_model_version(
-            BUNDLE_MODEL, source, run.info.run_id, tags={**tags, **pins, "label": bundle.label}
-        )
-    return Published(BUNDLE_MODEL, str(made.version), bundle.label, horizons, alias, is_new=True)
+        version = _version(client, BUNDLE_MODEL, source, run, {**tags, **pins, "label": bundle.label})
+    return Published(BUNDLE_MODEL, version, bundle.label, horizons, alias, is_new=True)
+
+
+def _version(
+    client: Any, name: str, source: str, run: Any, tags: dict[str, str], model_id: str | None = None
+) -> str:
+    """A new version of the registered model `name`, which is made if there is none."""
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    made = client.create_model_version(name, source, run.info.run_id, tags=tags, model_id=model_id)
+    return str(made.version)
 
 
 def _log_horizon(mlflow: Any, bundle: Bundle, folder: Path, horizon: int) -> Any:
@@ -161,7 +167,6 @@ def _log_horizon(mlflow: Any, bundle: Bundle, folder: Path, horizon: int) -> Any
         model_config={"horizon_bars": horizon},
         signature=signature,
         input_example=example,
-        registered_model_name=horizon_model(horizon),
         pip_requirements=[
             f"{name}=={installed(name)}" for name in ("mlflow", "numpy", "pandas", "pydantic", "redis")
         ],

@@ -150,11 +150,17 @@ def _show(told: dict[str, Any], *, with_settings: bool) -> None:
 def _show_symbols(symbols: dict[str, dict[str, Any]]) -> None:
     if not symbols:
         return
-    table = Table(title=f"newest bands ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC)", title_justify="left")
-    for column in ("symbol", "issued at", "price", *(f"T{h}: 5 % … 95 %" for h in HORIZONS)):
-        table.add_column(column, justify="right")
+    title = f"newest bands, 5 % to 95 % ({datetime.now(UTC):%Y-%m-%d %H:%M} UTC now)"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("symbol", "issued at", "price", *(f"T{horizon}" for horizon in HORIZONS)):
+        table.add_column(column, justify="right", no_wrap=True)
     for symbol, newest in symbols.items():
-        bands = [newest["bands"].get(f"T{h}", "none yet") for h in HORIZONS]
-        cells = [b if isinstance(b, str) else f"{b['q05']:,.6g} … {b['q95']:,.6g}" for b in bands]
-        table.add_row(symbol, newest["issued_at"] or "", f"{newest.get('ref_price', 0):,.6g}", *cells)
+        bands = [newest["bands"].get(f"T{horizon}", "none yet") for horizon in HORIZONS]
+        cells = [b if isinstance(b, str) else f"{_price(b['q05'])}–{_price(b['q95'])}" for b in bands]
+        issued = (newest["issued_at"] or "")[:16].replace("T", " ")
+        table.add_row(symbol, issued, _price(newest.get("ref_price", 0.0)), *cells)
     out.print(table)
+
+
+def _price(price: float) -> str:
+    return f"{price:,.0f}" if price >= 1_000 else f"{price:.4g}"
