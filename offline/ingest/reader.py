@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.model.candle import Candle, History, violation
+from contracts.model.candle import LARGEST, Candle, History, violation
 from contracts.model.grid import BAR_SECONDS, iso
 from offline.ingest.digest import history_sha256
 from offline.ingest.errors import BarFileError
@@ -119,7 +119,8 @@ def _parse(table: RawTable) -> _Parsed:
 def _suspect(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Rows of (open, high, low, close, volume) that `violation` has to look at: a fast screen."""
     opened, high, low, close, volume = values.T
-    good: NDArray[np.bool_] = np.isfinite(values).all(axis=1) & (low > 0) & (volume >= 0)
+    good: NDArray[np.bool_] = np.isfinite(values).all(axis=1) & (low >= 1 / LARGEST) & (high <= LARGEST)
+    good &= (volume >= 0) & (volume <= LARGEST)
     good &= (low <= opened) & (opened <= high) & (low <= close) & (close <= high)
     return np.logical_not(good)
 

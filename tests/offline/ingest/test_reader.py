@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from contracts.model.candle import Candle, History, violation
@@ -293,6 +293,7 @@ def test_symbols(frame: pd.DataFrame, history: History, tmp_path: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example(cell="10E18", at=2)
 @given(cell=st.text(max_size=30) | st.floats().map(str) | st.integers().map(str), at=st.integers(0, 5))
 def test_any_text_in_a_cell_is_read_or_refused(
     frame: pd.DataFrame, tmp_path: Path, cell: str, at: int
@@ -311,7 +312,9 @@ def test_any_text_in_a_cell_is_read_or_refused(
     assert (np.diff(history.open_time) > 0).all()
 
 
-floats = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, float("nan"), float("inf"), -float("inf")])
+floats = st.sampled_from(
+    [-1.0, 0.0, 1e-19, 0.5, 1.0, 2.0, 3.0, 1e18, 1e19, float("nan"), float("inf"), -float("inf")]
+)
 
 
 @given(st.tuples(floats, floats, floats, floats, floats))
