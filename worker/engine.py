@@ -151,17 +151,20 @@ class Engine:
         return fold.offer(bar.candle, self._max_gap_bars)
 
     def _start(self, state: State, bar: Bar) -> SymbolFold:
-        """A warm fold that connects to the bar before a cold one, then the one with fewer bars missing."""
+        """The fold that connects to the bar, rather a warm one, rather the one with fewer bars missing."""
         kept = state.symbols.get(bar.symbol)
         trained = self.bundle.states.get(bar.symbol) if self.bundle else None
         if kept is None or trained is None:
             return kept or trained or SymbolFold()
-        missing = [fold.missing_before(bar.candle.open_time) for fold in (kept, trained)]
-        if missing[0] < 0 or not 0 <= missing[1] <= self._max_gap_bars:
+        opened = bar.candle.open_time
+        if kept.missing_before(opened) < 0:
             return kept
-        connects = missing[0] <= self._max_gap_bars
-        kept_is_better = connects and kept.features.is_warm >= trained.features.is_warm
-        return kept if kept_is_better and missing[0] <= missing[1] else trained
+
+        def merit(fold: SymbolFold) -> tuple[bool, bool, int]:
+            missing = fold.missing_before(opened)
+            return 0 <= missing <= self._max_gap_bars, fold.features.is_warm, -missing
+
+        return max((kept, trained), key=merit)
 
     def _folded(self, state: State, bar: Bar, offer: Offer) -> Step:
         symbols = MappingProxyType({**state.symbols, bar.symbol: offer.fold})
