@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ class Champion:
 def registry(tracking_uri: str, timeout_s: float = 3.0) -> Iterator[Any]:
     """An `MlflowClient` of `tracking_uri`; what it raises comes out as RegistryError."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # With MLflow's defaults one look-up blocked 246 s while the server was down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(timeout_s))))
@@ -37,6 +39,7 @@ def registry(tracking_uri: str, timeout_s: float = 3.0) -> Iterator[Any]:
     from mlflow.utils.logging_utils import disable_logging
 
     disable_logging()  # type: ignore[no-untyped-call]
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     try:
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, OSError) as error:
