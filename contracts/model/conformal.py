@@ -1,4 +1,4 @@
-"""Conformal calibration of the two intervals: scores, ranks, nesting, and split CQR, the first member.
+"""Conformal calibration of the two intervals: scores, ranks, nesting, split CQR, and all other members.
 
 Everything is in standardised units: a return divided by sigma * sqrt(T). Quantiles come rearranged
 (ascending), five to a row, at the levels of the grid.
@@ -28,10 +28,13 @@ from contracts.model.calibrator import (
 from contracts.model.grid import INTERVALS, LEVELS, MEDIAN
 
 __all__ = [
+    "AdaptiveCQR",
     "BandContext",
     "Calibrator",
     "CalibratorError",
     "ClosedLabel",
+    "MondrianCQR",
+    "RollingCQR",
     "SplitCQR",
     "calibrator_from_json",
     "calibrator_methods",
@@ -273,3 +276,9 @@ def _ascending(quantiles: ArrayLike) -> NDArray[np.float64]:
     if np.any(q[..., 1:] < q[..., :-1]):
         raise CalibratorError("Expected ascending quantiles, found a crossing; rearrange them first.")
     return q
+
+
+# The other members need the definitions above; importing them here registers them.
+from contracts.model._calibration.adaptive import AdaptiveCQR  # noqa: E402
+from contracts.model._calibration.mondrian import MondrianCQR  # noqa: E402
+from contracts.model._calibration.rolling import RollingCQR  # noqa: E402

@@ -14,9 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from contracts.model.conformal import (
+    AdaptiveCQR,
     BandContext,
     Calibrator,
     ClosedLabel,
+    MondrianCQR,
+    RollingCQR,
     SplitCQR,
     calibrator_from_json,
     calibrator_methods,
@@ -40,7 +43,24 @@ def few(n: int) -> Callable[[], Calibrator]:
     return lambda: SplitCQR.calibrate(history(1)[0][:n], history(1)[1][:n])
 
 
-MAKERS: dict[str, list[Callable[[], Calibrator]]] = {SplitCQR.method: [few(N), few(8), few(0)]}
+def mondrian(n: int, min_scores: int) -> Callable[[], Calibrator]:
+    q, y, contexts = history(1)
+    return lambda: MondrianCQR.calibrate(q[:n], y[:n], contexts[:n], min_scores=min_scores)
+
+
+def rolling(n: int, min_scores: int, max_scores: int | None = None) -> Callable[[], Calibrator]:
+    q, y, _ = history(1)
+    return lambda: RollingCQR.calibrate(
+        q[:n], y[:n], window_days=30, min_scores=min_scores, max_scores=max_scores
+    )
+
+
+MAKERS: dict[str, list[Callable[[], Calibrator]]] = {
+    SplitCQR.method: [few(N), few(8), few(0)],
+    MondrianCQR.method: [mondrian(N, 20), mondrian(N, 99), mondrian(8, 1), mondrian(0, 1)],
+    RollingCQR.method: [rolling(N, 9, 30), rolling(N, 60), rolling(0, 90)],
+    AdaptiveCQR.method: [lambda: AdaptiveCQR.calibrate(*history(1)[:2]), lambda: AdaptiveCQR(0.0, 0.0, 0.05)],
+}
 """For each method, calibrators in the states worth testing: warm, scarce and empty."""
 
 every = pytest.mark.parametrize(
