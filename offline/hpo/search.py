@@ -1,0 +1,114 @@
+"""The whole search: one study per horizon, side by side where there are cores for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import optuna
+
+from contracts.errors import BadInputError
+from contracts.model.candle import History
+from contracts.model.grid import BAR_SECONDS, HORIZONS, iso
+from offline.dataset import Dataset
+from offline.hpo.cells import N_FOLDS, CellGrid
+from offline.hpo.pool import CellPool
+from offline.hpo.results import params_path, result_json, write_result
+from offline.hpo.space import describe_space
+from offline.hpo.storage import open_storage
+from offline.hpo.study import OnProgress, SearchPlan, no_report, run_study
+from offline.ingest import history_sha256
+
+METHOD = "latin cells, 1"
+"""Raise the number when the same study would run otherwise, so that old trials are not continued."""
+
+
+def search(
+    dataset: Dataset,
+    histories: Sequence[History],
+    horizons: Sequence[int],
+    plan: SearchPlan,
+    folder: Path,
+    pool: CellPool,
+    *,
+    storage: str | Path | None = None,
+    on_progress: OnProgress = no_report,
+) -> list[Path]:
+    """Tune each horizon and write its result file; the files, in the order of `horizons`.
+
+    The same call after any interruption goes on where it was, and ends with the same files. `storage`
+    is a journal file (default: `journal.log` in `folder`) or a Redis URL.
+
+    Raises:
+        BadInputError: too little history, a damaged journal, one that another run is using.
+        OSError: a file can not be written; what was there is as it was.
+    """
+    unknown = sorted(set(horizons) - set(HORIZONS))
+    if unknown or not horizons or len(set(horizons)) != len(horizons):
+        raise ValueError(f"expected distinct horizons among {HORIZONS}, found {tuple(horizons)}")
+    data = _data(histories, dataset)
+    grids = {horizon: CellGrid(dataset, horizon, embargo_bars=plan.embargo_bars) for horizon in horizons}
+    with open_storage(storage or folder / "journal.log") as journal:
+
+        def one(horizon: int) -> Path:
+            cells = grids[horizon]
+            name = f"T{horizon}-{plan.method}-{study_key(data, plan)}"
+            outcome = run_study(journal, name, cells, plan, pool, on_progress)
+            result = result_json(outcome, cells, plan, {**data, "study": name})
+            return write_result(params_path(folder, horizon, grid=plan.grid), result)
+
+        return _side_by_side(one, horizons, pool)
+
+
+def study_key(data: dict[str, Any], plan: SearchPlan) -> str:
+    """What decides a trial, as 12 hexadecimal digits: other bars or settings are another study."""
+    told = {
+        "data": data,
+        "seed": plan.seed,
+        "reduction_factor": plan.reduction_factor,
+        "embargo_bars": plan.embargo_bars,
+        "space": describe_space(grid=plan.grid),
+        "method": METHOD,
+        "lightgbm": lgb.__version__,
+        "optuna": optuna.__version__,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _side_by_side(one: Callable[[int], Path], horizons: Sequence[int], pool: CellPool) -> list[Path]:
+    """A rung keeps five cores busy: more cores run more studies. Any error ends them all."""
+    at_once = min(len(horizons), max(1, pool.workers // N_FOLDS))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="study") as studies:
+        futures = [studies.submit(one, horizon) for horizon in horizons]
+        try:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.stop()
+            for future in futures:
+                future.cancel()
+            raise
+
+
+def _data(histories: Sequence[History], dataset: Dataset) -> dict[str, Any]:
+    if empty := [history.symbol for history in histories if not len(history)]:
+        raise BadInputError(f"expected bars of every symbol, found none of {', '.join(empty)}; leave it out")
+    per_symbol = {
+        history.symbol: {
+            "bars": len(history),
+            "first_open_time": iso(int(history.open_time[0])),
+            "last_close_time": iso(int(history.open_time[-1]) + BAR_SECONDS),
+            "sha256": history_sha256(history),
+        }
+        for history in histories
+    }
+    told = {"symbols": per_symbol, "features": dataset.spec.sha256, "max_gap_bars": dataset.max_gap_bars}
+    whole = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return {"sha256": whole, "leader": dataset.spec.leader, **told}

@@ -1,0 +1,157 @@
+"""Tune the training settings: one study per horizon, interrupted and resumed at any moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from contracts.model.grid import HORIZONS
+from contracts.model.spec import FeatureSpec
+from offline.dataset import build_dataset
+from offline.hpo import CellPool, SearchPlan, StudyProgress, ThermalGuard, plan_workers, search
+from ops.cli.bar_files import read_histories
+from ops.cli.options import BarFiles, Json, Until, moment
+from ops.console import err, out, print_json, progress_bars, told_errors
+from ops.settings import Settings
+from ops.training import choose_leader
+
+EXAMPLE = "Example: bands hpo --bars binance_BTCUSDT_4h.parquet --horizons 42,48 --trials 50"
+
+
+def run(
+    bars: BarFiles,
+    symbols: Annotated[
+        list[str] | None, typer.Option(help="Keep these symbols only; separated by commas, or repeated.")
+    ] = None,
+    horizons: Annotated[
+        list[str] | None,
+        typer.Option(help="Bars ahead, separated by commas, or repeated; default: 42,48,54,60."),
+    ] = None,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Finished trials per horizon, earlier runs' included.")
+    ] = 50,
+    until: Until = None,
+    leader: Annotated[
+        str | None, typer.Option(help="Market leader, or `none`; default BTCUSDT among several symbols.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where results go; default: hpo in the workspace.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Journal file or redis:// URL; default: journal.log beside the results."),
+    ] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="Walk a plain grid instead, as a baseline.")] = False,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", help="Search with faster fits and refit the best five in full.")
+    ] = False,
+    threads: Annotated[
+        str | None, typer.Option(help="Fits at once, or `published` (20); default: one per fast core.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The same command goes on where it was interrupted, and ends with the same result."""
+    with told_errors():
+        settings = Settings()
+        wanted = _words(symbols) or list(settings.train.symbols)
+        histories = [h.between(None, moment(until)) for h, _ in read_histories(bars)]
+        found = [history.symbol for history in histories]
+        if missing := sorted(set(wanted) - set(found)):
+            raise ValueError(
+                f"expected --symbols among {', '.join(found)}, found {', '.join(missing)}; give their bars"
+            )
+        histories = [h for h in histories if not wanted or h.symbol in wanted]
+        chosen = choose_leader([h.symbol for h in histories], leader)
+        plan = SearchPlan(trials=trials, seed=settings.train.seed, grid=grid, proxy=proxy)
+        workers = plan_workers(threads or settings.train.threads)
+        target = folder or settings.workspace_path / "hpo"
+        asked = [_horizon(word) for word in _words(horizons)] or list(HORIZONS)
+        with progress_bars(quiet=as_json) as progress:
+            dataset = build_dataset(
+                histories,
+                FeatureSpec(leader=chosen),
+                max_gap_bars=settings.train.max_gap_bars,
+                progress=progress,
+            )
+        guard = ThermalGuard(workers, told=_told_hot)
+        with _bars(quiet=as_json) as on_progress, CellPool(workers, guard) as pool:
+            files = search(
+                dataset, histories, asked, plan, target, pool, storage=storage, on_progress=on_progress
+            )
+        results = [(file, json.loads(file.read_text())) for file in files]
+        if as_json:
+            print_json([{"file": str(file), **result} for file, result in results])
+        else:
+            _show(results)
+
+
+def _words(given: list[str] | None) -> list[str]:
+    return [word for part in given or [] for word in part.replace(",", " ").split()]
+
+
+def _horizon(word: str) -> int:
+    if not word.isdecimal() or int(word) not in HORIZONS:
+        raise ValueError(f"expected --horizons among {', '.join(map(str, HORIZONS))}, found {word!r}")
+    return int(word)
+
+
+def _told_hot(workers: int) -> None:
+    err.print(f"[yellow]the machine throttles for heat:[/] {workers} fits at once from now on")
+
+
+@contextmanager
+def _bars(*, quiet: bool) -> Iterator[Any]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[told]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, disable=quiet) as progress:
+        tasks: dict[int, TaskID] = {}
+
+        def report(state: StudyProgress) -> None:
+            if state.horizon not in tasks:
+                tasks[state.horizon] = progress.add_task(
+                    f"T{state.horizon} trials", total=state.total, completed=state.finished, told=""
+                )
+            share = f"{state.pruned / state.finished:.0%} pruned" if state.finished else ""
+            best = f"best {state.best:.5f} " if state.best is not None else ""
+            progress.update(tasks[state.horizon], completed=state.finished, told=f"{best}{share}")
+
+        yield report
+
+
+def _show(results: list[tuple[Path, dict[str, Any]]]) -> None:
+    table = Table(title="held-out pinball of the purged cells, log-return units", title_justify="left")
+    for column in ("horizon", "best", "defaults", "empirical", "trials", "pruned", "rounds", "depth"):
+        table.add_column(column, justify="right")
+    for _, result in results:
+        params = result["best_params"]
+        table.add_row(
+            f"T{result['horizon_bars']}",
+            f"{result['best_pinball']:.6f}",
+            f"{result['baseline']['ratio_of_best'] - 1:+.2%}",
+            f"{result['empirical']['ratio_of_best'] - 1:+.2%}",
+            str(result["n_trials"]),
+            f"{result['share_pruned']:.0%}",
+            str(params["rounds"]),
+            str(params["depth"]),
+        )
+    out.print(table)
+    out.print("defaults, empirical: the best one's standardised pinball against theirs, on the same cells")
+    for file, result in results:
+        if result["rank_correlation"] is not None:
+            out.print(
+                f"T{result['horizon_bars']}: {len(result['finalists'])} finalists refitted in full, rank "
+                f"correlation with the proxy {result['rank_correlation']:.2f}"
+            )
+        out.print(f"written: [bold]{file}[/]", soft_wrap=True)

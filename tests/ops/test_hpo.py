@@ -1,0 +1,79 @@
+"""`bands hpo` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offline.hpo import load_best_params
+from offline.ingest import write_bars
+from tests.offline.hpo.tiny import market
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "ops.cli", "hpo", *map(str, words)]
+
+
+def bands(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    (history,) = market()[1]
+    write_bars(history, folder / "sim_AAA_4h.parquet")
+    write_bars(history.between(None, int(history.open_time[500])), folder / "short_AAA_4h.parquet")
+    return folder
+
+
+def test_interrupted_resumed_and_loaded(home: Path) -> None:
+    words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "42,60", "--trials", "4", "--json")
+    process = subprocess.Popen(command(*words), cwd=home, stderr=subprocess.PIPE, text=True)
+    journal = home / "var" / "hpo" / "journal.log"
+    deadline = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "goes on from there" in " ".join(told.split())
+    done = bands(home, *words)
+    assert done.returncode == 0, done.stderr
+    results: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [r["horizon_bars"] for r in results] == [42, 60]
+    for result in results:
+        assert result["n_trials"] == 4
+        assert load_best_params(Path(result["file"])).rounds == result["best_params"]["rounds"]
+    plain = bands(home, *words[:-1])
+    assert "T60" in plain.stdout
+    assert "4/4" in plain.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--bars", "short_AAA_4h.parquet"], "use more history"),
+        (["--bars", "sim_AAA_4h.parquet", "--horizons", "41"], "--horizons among 42, 48, 54, 60"),
+        (["--bars", "sim_AAA_4h.parquet", "--symbols", "BBB"], "found BBB"),
+        (["--bars", "sim_AAA_4h.parquet", "--threads", "all"], "published"),
+        (["--bars", "sim_AAA_4h.parquet", "--storage", "notes.txt"], "notes.txt"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_a_sentence(home: Path, words: list[str], told: str) -> None:
+    (home / "notes.txt").write_text("not a journal\n")
+    done = bands(home, *words)
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 3, output
+    assert told in output
+    assert "Traceback" not in output
+    assert (home / "notes.txt").read_text() == "not a journal\n"
