@@ -16,7 +16,9 @@ from ops.console import EXIT_CODES
 COMMANDS = {
     "demo": "Train, publish, serve and replay, and see the bands: the whole loop.",
     "ingest": "Read bars, check them, and keep them in the workspace.",
+    "hpo": "Tune the training settings: one resumable study per horizon.",
     "train": "Train a bundle: four horizons × five quantiles, calibrated.",
+    "validate": "Walk forward over history, as it would have run live, and score every band.",
     "publish": "Publish a bundle to the MLflow registry and point an alias at it.",
     "worker": "Serve bands from a stream of bars: one partition, one process.",
     "replay": "Push bars through a worker and collect every record it answers with.",
