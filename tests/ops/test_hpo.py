@@ -35,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_interrupted_resumed_and_loaded(home: Path) -> None:
-    words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "42,60", "--trials", "4", "--json")
+    words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "42,60", "--trials", "40", "--json")
     process = subprocess.Popen(command(*words), cwd=home, stderr=subprocess.PIPE, text=True)
     journal = home / "var" / "hpo" / "journal.log"
     deadline = time.monotonic() + 60
@@ -52,11 +52,11 @@ def test_interrupted_resumed_and_loaded(home: Path) -> None:
     results: list[dict[str, Any]] = json.loads(done.stdout)
     assert [r["horizon_bars"] for r in results] == [42, 60]
     for result in results:
-        assert result["n_trials"] == 4
+        assert result["n_trials"] == 40
         assert load_best_params(Path(result["file"])).rounds == result["best_params"]["rounds"]
     plain = bands(home, *words[:-1])
     assert "T60" in plain.stdout
-    assert "4/4" in plain.stderr
+    assert "40/40" in plain.stderr
 
 
 @pytest.mark.parametrize(
