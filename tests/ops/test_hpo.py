@@ -36,7 +36,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_interrupted_resumed_and_loaded(home: Path) -> None:
     words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "42,60", "--trials", "40", "--json")
-    process = subprocess.Popen(command(*words), cwd=home, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(*words),
+        cwd=home,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore SIGINT, and so would this child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     journal = home / "var" / "hpo" / "journal.log"
     deadline = time.monotonic() + 60
     while not journal.exists() or journal.read_bytes().count(b"\n") < 20:
