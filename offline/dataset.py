@@ -32,9 +32,10 @@ def no_progress(what: str, done: int, total: int) -> None:
 class Dataset:
     """Pooled rows, ordered by close time and then symbol.
 
-    `rows` is (n, features) float64, `sigma` (n,) the one-bar scale, `returns` (n, 4) the log return to
-    each horizon's target bar, NaN without one; `close_time` (n,) epoch seconds; `symbol` (n,) an index
-    into `symbols`. `states` and `leader` are the folds after the last bar.
+    `rows` is (n, features) float64, `sigma` (n,) the one-bar scale, `volatility_ratio` (n,) fast over slow
+    volatility, `returns` (n, 4) the log return to each horizon's target bar, NaN without one; `close_time`
+    (n,) epoch seconds; `symbol` (n,) an index into `symbols`. `states` and `leader` are the folds after the
+    last bar.
     """
 
     spec: FeatureSpec
@@ -43,6 +44,7 @@ class Dataset:
     close_time: NDArray[np.int64]
     rows: NDArray[np.float64]
     sigma: NDArray[np.float64]
+    volatility_ratio: NDArray[np.float64]
     returns: NDArray[np.float64]
     states: dict[str, SymbolFold]
     leader: LeaderTrack
@@ -80,7 +82,7 @@ def build_dataset(
     done = 0
     parts, states, track, told = [], {}, LeaderTrack.empty(), _Told.empty()
     for index, history in enumerate(histories):
-        fold, kept, values, sigmas = SymbolFold(), [], [], []
+        fold, kept, values, sigmas, ratios = SymbolFold(), [], [], [], []
         for number, candle in enumerate(history.candles()):
             offer = fold.offer(candle, max_gap_bars)
             if offer.verdict is not Verdict.FOLDED:
@@ -93,6 +95,7 @@ def build_dataset(
                 kept.append(number)
                 values.append(offer.row.values)
                 sigmas.append(offer.row.sigma)
+                ratios.append(offer.row.volatility_ratio)
                 if history.symbol == spec.leader:
                     track = track.record(candle.open_time, offer.row, bridged=fold.is_degraded)
                     told.add(candle.open_time, track.rows[-1])
@@ -110,17 +113,20 @@ def build_dataset(
                 history.open_time[at] + BAR_SECONDS,
                 np.array(values).reshape(-1, len(BASE_NAMES)),
                 np.array(sigmas),
+                np.array(ratios),
                 labels,
             )
         )
     if not parts:
         raise ValueError(f"expected more than 361 bars of a symbol, found {[len(h) for h in histories]}")
-    symbol, close_time, rows, sigma, returns = (
+    symbol, close_time, rows, sigma, ratio, returns = (
         np.concatenate(columns) for columns in zip(*parts, strict=True)
     )
     if spec.leader is not None:
         context, known = told.before(close_time - BAR_SECONDS)
-        symbol, close_time, sigma, returns = (a[known] for a in (symbol, close_time, sigma, returns))
+        symbol, close_time, sigma, ratio, returns = (
+            column[known] for column in (symbol, close_time, sigma, ratio, returns)
+        )
         rows = np.hstack((rows[known], context[known]))
     order = np.lexsort((symbol, close_time))
     return Dataset(
@@ -130,6 +136,7 @@ def build_dataset(
         close_time[order],
         np.ascontiguousarray(rows[order]),
         sigma[order],
+        ratio[order],
         returns[order],
         states,
         track,

@@ -25,7 +25,7 @@ class BandContext:
     close_time: int
     """Epoch seconds UTC of the close of the bar the band starts from."""
     volatility_ratio: float
-    """Volatility scale over its own long average: above 1.0 the market is wilder than usual."""
+    """Fast volatility over slow, see `VolatilityScale.ratio`: above 1.0 the market is wilder than usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,10 @@ class Calibrator(Protocol):
     @property
     def q_hat(self) -> Mapping[float, float]:
         """The widening now in force of each interval by coverage, in standardised units."""
+        ...
+
+    def q_hat_at(self, context: BandContext) -> Mapping[float, float]:
+        """The widening now in force for a row of this context, by coverage."""
         ...
 
     def interval(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.model.candle import Candle
+from contracts.model.grid import BAR_SECONDS
 from contracts.model.scale import VolatilityScale, parkinson_variance
 from contracts.model.spec import (
     PARKINSON_WINDOWS,
@@ -49,10 +50,16 @@ MAX_ILLIQUIDITY = 1e200
 
 
 class FeatureRow(NamedTuple):
-    """What the models see of one bar: `values` of shape (33,), and σ, the one-bar volatility scale."""
+    """What the models see of one bar: `values` of shape (33,), and σ, the one-bar volatility scale.
+
+    `volatility_ratio` is `VolatilityScale.ratio`, `close_time` the bar's close in epoch seconds UTC:
+    what calibrators condition on.
+    """
 
     values: NDArray[np.float64]
     sigma: float
+    volatility_ratio: float
+    close_time: int
 
 
 class FeatureFold:
@@ -104,7 +111,8 @@ class FeatureFold:
         if not self.is_warm:
             return None
         sigma = self.scale.sigma
-        return FeatureRow(self._values(sigma), sigma)
+        closed = int(self.matrix[OPEN_TIME, 0]) + BAR_SECONDS
+        return FeatureRow(self._values(sigma), sigma, self.scale.ratio, closed)
 
     @classmethod
     def restore(

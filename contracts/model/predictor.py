@@ -1,4 +1,4 @@
-"""From a feature row to calibrated return quantiles: forest, blend, rearrangement, calibration."""
+"""From a feature row to calibrated return quantiles: forest, correction, rearrangement, calibration."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.model.conformal import Calibrator
+from contracts.model.conformal import BandContext, Calibrator
 from contracts.model.forest import PackedForest
 from contracts.model.grid import LEVEL_NAMES, LEVELS
-from contracts.model.quantiles import blend, rearrange
+from contracts.model.quantiles import correct, rearrange
 
 
 def model_name(horizon_bars: int, level_name: str) -> str:
@@ -24,19 +24,20 @@ def model_name(horizon_bars: int, level_name: str) -> str:
 class Head:
     """What turns the forest's answer for one horizon into a band.
 
-    `empirical` holds the five quantiles of standardised training returns, shape (5,); `weight` is the
-    share of the learned quantiles in the blend; `median_shrink` moves the median towards zero.
+    `empirical` holds each symbol's five quantiles of standardised returns, shape (5,), which the forest
+    corrects; `weight` is the share of the correction that is taken, `median_shrink` moves the median
+    towards zero. Every symbol has its own calibrator.
     """
 
     horizon_bars: int
-    empirical: NDArray[np.float64]
+    empirical: Mapping[str, NDArray[np.float64]]
     weight: float
     median_shrink: float
-    calibrator: Calibrator
+    calibrators: Mapping[str, Calibrator]
 
-    def standardised(self, learned: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Blended, non-crossing quantiles before calibration, in units of σ√T; shapes (…, 5)."""
-        return rearrange(blend(learned, self.empirical, self.weight, self.median_shrink))
+    def standardised(self, correction: NDArray[np.float64], symbol: str) -> NDArray[np.float64]:
+        """A symbol's non-crossing quantiles before calibration, in units of σ√T; shapes (…, 5)."""
+        return rearrange(correct(self.empirical[symbol], correction, self.weight, self.median_shrink))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +77,25 @@ class Predictor:
         if self.forest.models != wanted:
             raise ValueError(f"expected a forest of the models {wanted}, found {self.forest.models}")
 
-    def learned(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The forest's raw quantiles: (n, features) to (n, horizons, 5), in units of σ√T."""
+    def corrections(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The forest's answer: (n, features) to (n, horizons, 5), in units of σ√T."""
         return self.forest.predict(rows).reshape(len(rows), len(self.heads), len(LEVELS))
 
-    def predict(self, row: NDArray[np.float64], sigma: float) -> dict[int, Prediction]:
-        """Calibrated bands of every horizon for one row, shape (features,), and its one-bar σ."""
-        learned = self.forest.predict_row(row).reshape(len(self.heads), len(LEVELS))
+    def predict(
+        self, symbol: str, row: NDArray[np.float64], sigma: float, context: BandContext
+    ) -> dict[int, Prediction]:
+        """A symbol's calibrated bands of every horizon for one row, shape (features,), and its one-bar σ."""
+        corrections = self.forest.predict_row(row).reshape(len(self.heads), len(LEVELS))
         predictions = {}
-        for head, raw in zip(self.heads, learned, strict=True):
-            calibrated = head.calibrator.interval(head.standardised(raw))
+        for head, correction in zip(self.heads, corrections, strict=True):
+            calibrator = head.calibrators[symbol]
+            calibrated = calibrator.interval(head.standardised(correction, symbol), context)
             unit = sigma * math.sqrt(head.horizon_bars)
             predictions[head.horizon_bars] = Prediction(
                 head.horizon_bars,
                 sigma,
                 tuple((calibrated * unit).tolist()),
-                head.calibrator.method,
-                head.calibrator.q_hat,
+                calibrator.method,
+                calibrator.q_hat_at(context),
             )
         return predictions

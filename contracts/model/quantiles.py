@@ -1,4 +1,4 @@
-"""From raw model quantiles to an ordered, blended set: rearrangement, crossing rate, blend.
+"""From empirical quantiles and a learned correction to an ordered set: correction, rearrangement, crossing.
 
 Arrays hold the five levels of `contracts.model.grid.LEVELS` in their last axis, in any one unit (here
 returns standardised by sigma * sqrt(T)).
@@ -44,38 +44,37 @@ def crossing_rate(q: ArrayLike) -> float:
     return float(np.mean(np.any(rows[:, 1:] < rows[:, :-1], axis=1)))
 
 
-def blend(
-    learned: ArrayLike, empirical: ArrayLike, weight: ArrayLike, median_shrink: float
+def correct(
+    empirical: ArrayLike, correction: ArrayLike, weight: ArrayLike, median_shrink: float
 ) -> NDArray[np.float64]:
-    """Mix learned with empirical quantiles, then shrink the median towards zero.
+    """Move empirical quantiles by a learned correction, then shrink the median towards zero.
 
-    Per level `weight * learned + (1 - weight) * empirical`, and the median times `1 - median_shrink`.
-    `learned` is (..., 5), `empirical` (5,) or of the same shape, `weight` one number or five in [0, 1]
-    (1 returns the learned level itself, 0 the empirical one), `median_shrink` in [0, 1]. A shrunk median
-    may cross its neighbours: `rearrange` the result. Raises ValueError on anything outside these, and on
-    quantiles that are not finite.
+    Per level `empirical + weight * correction`, and the median times `1 - median_shrink`. `correction` is
+    (..., 5), `empirical` (5,) or of the same shape, `weight` one number or five in [0, 1] (0 leaves the
+    empirical level as it is), `median_shrink` in [0, 1]. The result may cross: `rearrange` it. Raises
+    ValueError on anything outside these, and on quantiles that are not finite.
 
-    >>> blend([-2.0, -1.0, 0.5, 1.0, 2.0], [-1.0, -0.5, 0.0, 0.5, 1.0], 0.5, 0.8).round(3).tolist()
-    [-1.5, -0.75, 0.05, 0.75, 1.5]
+    >>> correct([-2.0, -1.0, 0.5, 1.0, 2.0], [-1.0, -0.5, 0.0, 0.5, 1.0], 0.5, 0.8).round(3).tolist()
+    [-2.5, -1.25, 0.1, 1.25, 2.5]
     """
-    model, history = _levels(learned, "learned"), _levels(empirical, "empirical")
+    moves, history = _levels(correction, "correction"), _levels(empirical, "empirical")
     share = np.asarray(weight, dtype=np.float64)
     if share.shape not in ((), (len(LEVELS),)) or not np.all((share >= 0) & (share <= 1)):
         raise ValueError(
-            f"Expected one weight or {len(LEVELS)}, each in [0, 1], found {share.tolist()}; check the blend."
+            f"Expected one weight or {len(LEVELS)}, each in [0, 1], found {share.tolist()}; check the head."
         )
     if not 0 <= median_shrink <= 1:
-        raise ValueError(f"Expected median_shrink in [0, 1], found {median_shrink}; check the blend.")
-    if not (np.isfinite(model).all() and np.isfinite(history).all()):
-        raise ValueError("Expected finite quantiles, found infinity; blend before calibration, not after.")
-    if history.shape not in ((len(LEVELS),), model.shape):
+        raise ValueError(f"Expected median_shrink in [0, 1], found {median_shrink}; check the head.")
+    if not (np.isfinite(moves).all() and np.isfinite(history).all()):
+        raise ValueError("Expected finite quantiles, found infinity; correct before calibration, not after.")
+    if history.shape not in ((len(LEVELS),), moves.shape):
         raise ValueError(
-            f"Expected empirical of shape ({len(LEVELS)},) or {model.shape}, found {history.shape}; "
+            f"Expected empirical of shape ({len(LEVELS)},) or {moves.shape}, found {history.shape}; "
             "give one row for all or one for each."
         )
-    mixed: NDArray[np.float64] = share * model + (1.0 - share) * history
-    mixed[..., MEDIAN] *= 1.0 - median_shrink
-    return mixed
+    corrected: NDArray[np.float64] = history + share * moves
+    corrected[..., MEDIAN] *= 1.0 - median_shrink
+    return corrected
 
 
 def _levels(q: ArrayLike, name: str) -> NDArray[np.float64]:

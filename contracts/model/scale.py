@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 HALF_LIVES_BARS: tuple[int, ...] = (42, 240, 1_500)
-WEIGHTS: tuple[float, ...] = (0.35, 0.35, 0.30)
+WEIGHTS: tuple[float, ...] = (0.15, 0.25, 0.60)
+"""Long memory wins: on 2021-2023 these give scaled quantiles 0.3 % less pinball and 1.1 % less Winkler loss
+than .35/.35/.30 (seven series, T = 42); a forecast of the next realised volatility itself loses 1 %."""
 DECAYS: tuple[float, ...] = tuple(0.5 ** (1.0 / half_life) for half_life in HALF_LIVES_BARS)
 
 VARIANCE_FLOOR = 1e-12
@@ -40,6 +42,15 @@ class VolatilityScale:
         self.sums = tuple(s * d + (1.0 - d) * variance for s, d in zip(self.sums, DECAYS, strict=True))
         self.weights = tuple(w * d + (1.0 - d) for w, d in zip(self.weights, DECAYS, strict=True))
         return self.sigma
+
+    @property
+    def ratio(self) -> float:
+        """Fast volatility over slow: the square root of the first average over the last; 1.0 at the start."""
+        fast, slow = (
+            max(self.sums[at] / self.weights[at] if self.weights[at] > 0.0 else 0.0, VARIANCE_FLOOR)
+            for at in (0, -1)
+        )
+        return math.sqrt(fast / slow)
 
     @property
     def sigma(self) -> float:

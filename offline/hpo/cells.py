@@ -1,9 +1,10 @@
 """The cells of a trial: purged calendar fold × quantile level, in Latin-square order.
 
-Rung r holds, for every fold f, the cell of level (f + r) modulo five: one cell of each fold and one of
-each level. Every rung is therefore a fair sample of the whole grid, and trials may be compared after any
-of them. Boosting rounds are no such measure: the rank after a tenth of the rounds is anti-correlated
-with the final one when rate and rounds are tuned (-0.59), after one rung of five cells it is 0.95.
+Rung r holds, for every fold f, the cell of level (2 f + r) modulo five: one cell of each fold, and with
+five folds one of each level, with fewer levels that lie apart. Every rung is therefore a fair sample of the
+whole grid, and trials may be compared after any of them. Boosting rounds are no such measure: the rank after
+a tenth of the rounds is anti-correlated with the final one when rate and rounds are tuned (-0.59), after one
+rung of five cells it is 0.95.
 """
 
 from __future__ import annotations
@@ -26,24 +27,27 @@ from offline.hpo.settings import TunedSettings
 from offline.hpo.space import SHRINKS, WEIGHTS
 from offline.metrics import effective_sample_size
 from offline.split import purged_combinations
+from offline.train.boosters import fit_level
+from offline.train.empirical import shrunken_quantiles
 
 Array = NDArray[np.float64]
 N_FOLDS = len(LEVELS)
-"""As many folds as levels: only then is the grid a square."""
+"""The default, as many folds as levels: only then is the grid a square and every rung alike."""
+N_RUNGS = len(LEVELS)
 
 
-def latin_rungs(n: int = N_FOLDS) -> list[list[tuple[int, int]]]:
-    """The cells (fold, level) of an n × n grid, by rung.
+def latin_rungs(folds: int = N_FOLDS) -> list[list[tuple[int, int]]]:
+    """The cells (fold, level) of a grid of `folds` × five levels, by rung.
 
     >>> latin_rungs(3)[1]
-    [(0, 1), (1, 2), (2, 0)]
+    [(0, 1), (1, 3), (2, 0)]
     """
-    return [[(fold, (fold + rung) % n) for fold in range(n)] for rung in range(n)]
+    return [[(fold, (2 * fold + rung) % N_RUNGS) for fold in range(folds)] for rung in range(N_RUNGS)]
 
 
 @dataclass(frozen=True, slots=True)
 class CellLoss:
-    """Mean pinball of one cell for every blend weight (rows) and median shrink (columns).
+    """Mean pinball of one cell for every share of the correction (rows) and median shrink (columns).
 
     `standardised` counts in σ√T, `log_return` in log-return units.
     """
@@ -54,7 +58,7 @@ class CellLoss:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The mean over cells at the best pair of blend weight and median shrink.
+    """The mean over cells at the best pair of correction share and median shrink.
 
     `pinball_standardised` is what a search minimises: in units of σ√T no fold outweighs the others by
     its volatility. `pinball` is the same pair's loss in log-return units. Levels are scored one by one,
@@ -88,7 +92,10 @@ class Score:
 class _FoldData:
     binned: lgb.Dataset
     n_train: int
+    base: Array
+    """Empirical quantiles of each training row's symbol, (rows, 5)."""
     empirical: Array
+    """The same of the rows that are scored."""
     rows: Array
     targets: Array
     units: Array
@@ -98,10 +105,12 @@ class CellGrid:
     """The cells of one horizon, binned once and fitted as often as a search asks.
 
     Raises:
-        BadInputError: too little history for five purged folds, or for an interval to mean anything.
+        BadInputError: too little history for these purged folds, or for an interval to mean anything.
     """
 
-    def __init__(self, dataset: Dataset, horizon: int, *, embargo_bars: int = 0) -> None:
+    def __init__(
+        self, dataset: Dataset, horizon: int, *, n_folds: int = N_FOLDS, embargo_bars: int = 0
+    ) -> None:
         targets = dataset.targets(horizon)
         known = np.flatnonzero(np.isfinite(targets))
         n_bars = len(np.unique(dataset.close_time[known]))
@@ -112,10 +121,11 @@ class CellGrid:
                 f"independent outcomes {horizon} bars ahead; use more history"
             )
         self.horizon = horizon
+        self.n_folds = n_folds
         self.embargo_bars = embargo_bars
         self.n_rows = len(known)
         try:
-            folds = purged_combinations(dataset.close_time[known], horizon, N_FOLDS, 1, embargo_bars)
+            folds = purged_combinations(dataset.close_time[known], horizon, n_folds, 1, embargo_bars)
         except ValueError as error:
             raise BadInputError(str(error)) from error
         units = dataset.sigma * math.sqrt(horizon)
@@ -128,20 +138,30 @@ class CellGrid:
                 params=TunedSettings().lightgbm(LEVELS[0], len(train)),
                 free_raw_data=False,
             ).construct()
-            empirical = np.quantile(targets[train], LEVELS)
+            empirical = shrunken_quantiles(targets[train], dataset.symbol[train], len(dataset.symbols))
             self._folds.append(
-                _FoldData(binned, len(train), empirical, dataset.rows[test], targets[test], units[test])
+                _FoldData(
+                    binned,
+                    len(train),
+                    empirical[dataset.symbol[train]],
+                    empirical[dataset.symbol[test]],
+                    dataset.rows[test],
+                    targets[test],
+                    units[test],
+                )
             )
 
     def rung(self, settings: TunedSettings, rung: int, pool: CellPool) -> list[CellLoss]:
         """Fit and score the cells of one rung side by side. A rung meets each fold once, so that no two
         of its fits share a LightGBM Dataset."""
-        jobs = [_Job(self, settings, fold, level, pool.check) for fold, level in latin_rungs()[rung]]
+        jobs = [
+            _Job(self, settings, fold, level, pool.check) for fold, level in latin_rungs(self.n_folds)[rung]
+        ]
         return pool.run(jobs)
 
     def all_rungs(self, settings: TunedSettings, pool: CellPool) -> list[CellLoss]:
         """Fit and score the whole grid."""
-        return [loss for rung in range(N_FOLDS) for loss in self.rung(settings, rung, pool)]
+        return [loss for rung in range(N_RUNGS) for loss in self.rung(settings, rung, pool)]
 
     def loss(self, settings: TunedSettings, fold: int, level: int, check: Callable[[], None]) -> CellLoss:
         """Fit one cell on one core and score it; `check` may raise between two rounds to end it."""
@@ -151,9 +171,9 @@ class CellGrid:
         def between_rounds(_: Any) -> None:
             check()
 
-        booster = lgb.train(params, data.binned, settings.rounds, callbacks=[between_rounds])
-        learned = np.asarray(booster.predict(data.rows, num_threads=1), dtype=np.float64)
-        return _score(learned, data, level)
+        booster = fit_level(data.binned, params, settings.rounds, data.base[:, level], [between_rounds])
+        moves = np.asarray(booster.predict(data.rows, num_threads=1), dtype=np.float64)
+        return _score(moves, data, level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +188,17 @@ class _Job:
         return self.grid.loss(self.settings, self.fold, self.level, self.check)
 
 
-def _score(learned: Array, data: _FoldData, level: int) -> CellLoss:
+def _score(moves: Array, data: _FoldData, level: int) -> CellLoss:
     shape = (len(WEIGHTS), len(SHRINKS))
     standardised, log_return = np.empty(shape), np.empty(shape)
     tau = LEVELS[level]
     for w, weight in enumerate(WEIGHTS):
-        blended = weight * learned + (1.0 - weight) * data.empirical[level]
+        corrected = data.empirical[:, level] + weight * moves
         for s, shrink in enumerate(SHRINKS):
             if s and level != MEDIAN:
                 standardised[w, s], log_return[w, s] = standardised[w, 0], log_return[w, 0]
                 continue
-            error = data.targets - (blended * (1.0 - shrink) if level == MEDIAN else blended)
+            error = data.targets - (corrected * (1.0 - shrink) if level == MEDIAN else corrected)
             loss = error * (tau - (error < 0))
             standardised[w, s], log_return[w, s] = loss.mean(), (loss * data.units).mean()
     return CellLoss(standardised, log_return)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from contracts.errors import BadInputError
 from contracts.files import write_atomic
 from contracts.model.grid import LEVELS
 from offline.hpo.cells import CellGrid, latin_rungs
-from offline.hpo.settings import TunedSettings
+from offline.hpo.plan import SearchPlan
+from offline.hpo.settings import TunedSettings, default_settings
 from offline.hpo.space import describe_space
-from offline.hpo.study import SearchPlan, StudyOutcome
-from offline.train.settings import TrainSettings
+from offline.hpo.study import StudyOutcome
 
 SCHEMA = "hpo/1"
 _FIELDS = {field.name: type(field.default) for field in fields(TunedSettings)}
@@ -33,14 +34,10 @@ def result_json(
         "schema": SCHEMA,
         "method": plan.method,
         "horizon_bars": outcome.horizon,
-        "best_params": {
-            name: value
-            for name, value in asdict(outcome.settings).items()
-            if name not in {"threads", "quantised"}
-        },
+        "best_params": outcome.settings.searched(),
         "best_pinball": outcome.score.pinball,
         "best_pinball_standardised": outcome.score.pinball_standardised,
-        "baseline": {"settings": TrainSettings().to_json(), **_losses(outcome, "baseline")},
+        "baseline": {"settings": default_settings().to_json(), **_losses(outcome, "baseline")},
         "empirical": _losses(outcome, "empirical"),
         "n_trials": outcome.n_trials,
         "n_pruned": outcome.n_pruned,
@@ -51,20 +48,20 @@ def result_json(
         else {"min_resource_rungs": 1, "reduction_factor": plan.reduction_factor},
         "seeds": {
             "base": plan.seed,
-            "sampler": "SeedSequence([base, horizon, finished trials])",
+            "sampler": "SeedSequence([base, horizon, slot])",
             "best": outcome.sampler_seed,
         },
         "cells": {
             "levels": list(LEVELS),
-            "folds": len(latin_rungs()),
+            "folds": cells.n_folds,
             "embargo_bars": cells.embargo_bars,
-            "rungs": latin_rungs(),
+            "rungs": latin_rungs(cells.n_folds),
             "rows": cells.n_rows,
         },
         "data": data,
         "finalists": [
             {
-                "trial": finalist.number,
+                "trial": finalist.slot,
                 "proxy_pinball_standardised": finalist.proxy_pinball_standardised,
                 "pinball_standardised": finalist.full.pinball_standardised,
             }
@@ -74,37 +71,80 @@ def result_json(
     }
 
 
+def refuse_others(folder: Path, names: Mapping[int, str], *, grid: bool) -> None:
+    """Refuse to write over the results of other studies than `names`, by horizon.
+
+    Raises:
+        BadInputError: a file that is not these studies' own.
+    """
+    for horizon, name in names.items():
+        file = params_path(folder, horizon, grid=grid)
+        if not file.exists():
+            continue
+        told = _read(file)
+        found = told.get("data", {}).get("study")
+        if found != name:
+            raise BadInputError(
+                f"expected no results but those of study {name} in {file}, found {found}: it searched other "
+                "bars, settings or parameters; give this search another --out, or overwrite with --replace"
+            )
+
+
 def write_result(file: Path, result: dict[str, Any]) -> Path:
     """Write a result file; `OSError` (a full disk) leaves the old one as it was."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(file, (json.dumps(result, indent=2) + "\n").encode())
+    write_atomic(file, (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
     return file
 
 
-def load_best_params(path: Path) -> TrainSettings:
+def load_best_params(path: Path) -> TunedSettings:
     """The settings a search found, ready to train with.
 
     Raises:
         BadInputError: the file is missing, no result of a search, or names parameters that are unknown.
     """
+    params: dict[str, Any] = _read(path)["best_params"]
+    for name, value in params.items():
+        kind = _FIELDS.get(name)
+        if kind not in (bool, int, float) or not _fits(value, kind):
+            known = ", ".join(n for n, k in _FIELDS.items() if k in (bool, int, float))
+            raise BadInputError(
+                f"expected numbers, or true or false, for {known} in {path}, found {name} = {value!r}; run "
+                "the search again"
+            )
+    return TunedSettings(**params)
+
+
+def load_search(path: Path) -> dict[str, float]:
+    """How the search of a result file went: best_pinball (log-return units), n_trials, n_pruned.
+
+    Raises:
+        BadInputError: the file is missing or no result of a search.
+    """
+    told = _read(path)
+    try:
+        return {name: told[name] for name in ("best_pinball", "n_trials", "n_pruned")}
+    except KeyError as error:
+        raise BadInputError(f"expected {error} in {path}, found none; run the search again") from error
+
+
+def _fits(value: Any, kind: type) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, int) or (kind is float and isinstance(value, float))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise BadInputError(f"expected a result of `bands hpo` in {path}, found none: {error}") from error
     schema = told.get("schema") if isinstance(told, dict) else None
-    if schema != SCHEMA or not isinstance(params := told.get("best_params"), dict):
+    if not isinstance(told, dict) or schema != SCHEMA or not isinstance(told.get("best_params"), dict):
         raise BadInputError(
             f"expected a result of `bands hpo` ({SCHEMA}) with best_params in {path}, found schema {schema!r}"
         )
-    for name, value in params.items():
-        kind = _FIELDS.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if kind not in (int, float) or not number or (kind is int and not isinstance(value, int)):
-            raise BadInputError(
-                f"expected numbers for {', '.join(n for n, k in _FIELDS.items() if k in (int, float))} in "
-                f"{path}, found {name} = {value!r}; run the search again"
-            )
-    return TunedSettings(**params)
+    return told
 
 
 def _losses(outcome: StudyOutcome, which: str) -> dict[str, float]:

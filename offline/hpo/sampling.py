@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def sampler_seed(base: int, horizon: int, n_finished: int) -> int:
-    """The sampler's seed for the trial after `n_finished` others.
+def sampler_seed(base: int, horizon: int, slot: int) -> int:
+    """The sampler's seed for the trial of a slot.
 
     One seed for the whole study would, after a restart, propose its first points again.
 
     >>> sampler_seed(7, 42, 0) == sampler_seed(7, 42, 0) != sampler_seed(7, 42, 1)
     True
     """
-    return int(np.random.SeedSequence([base, horizon, n_finished]).generate_state(1)[0])
+    return int(np.random.SeedSequence([base, horizon, slot]).generate_state(1)[0])
 
 
-def tpe(base: int, horizon: int, n_finished: int) -> TPESampler:
-    """TPE as it stands after `n_finished` trials: its memory is the study, its chance this seed."""
-    return TPESampler(seed=sampler_seed(base, horizon, n_finished))
+def tpe(base: int, horizon: int, slot: int) -> TPESampler:
+    """TPE for the trial of a slot: its memory is the study, its chance this seed."""
+    return TPESampler(seed=sampler_seed(base, horizon, slot))
 
 
 class FixedPoint(BaseSampler):

@@ -16,16 +16,18 @@ from contracts.errors import BadInputError
 from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS, HORIZONS, iso
 from offline.dataset import Dataset
-from offline.hpo.cells import N_FOLDS, CellGrid
+from offline.hpo.cells import CellGrid
+from offline.hpo.plan import SearchPlan
 from offline.hpo.pool import CellPool
-from offline.hpo.results import params_path, result_json, write_result
+from offline.hpo.results import params_path, refuse_others, result_json, write_result
 from offline.hpo.space import describe_space
-from offline.hpo.storage import open_storage
-from offline.hpo.study import OnProgress, SearchPlan, no_report, run_study
+from offline.hpo.storage import crew_at, open_storage
+from offline.hpo.study import OnProgress, StudyOutcome, no_report, run_study
 from offline.ingest import history_sha256
 
-METHOD = "latin cells, 1"
+METHOD = "latin cells, 3"
 """Raise the number when the same study would run otherwise, so that old trials are not continued."""
+OnOutcome = Callable[[StudyOutcome], None]
 
 
 def search(
@@ -37,32 +39,46 @@ def search(
     pool: CellPool,
     *,
     storage: str | Path | None = None,
+    replace: bool = False,
     on_progress: OnProgress = no_report,
+    on_outcome: OnOutcome = lambda _: None,
 ) -> list[Path]:
     """Tune each horizon and write its result file; the files, in the order of `horizons`.
 
     The same call after any interruption goes on where it was, and ends with the same files. `storage`
-    is a journal file (default: `journal.log` in `folder`) or a Redis URL.
+    is a journal file (default: `journal.log` in `folder`) or a Redis URL. `on_outcome` hears of each
+    finished study, after its file is written. `replace` allows the results of another study, that is of
+    other bars or settings, to be overwritten.
 
     Raises:
-        BadInputError: too little history, a damaged journal, one that another run is using.
+        BadInputError: too little history, a damaged journal, one that another run is using, or `folder`
+            holds another study's results.
         OSError: a file can not be written; what was there is as it was.
+        RedisError: the server of the storage does not answer; what was finished is kept.
     """
     unknown = sorted(set(horizons) - set(HORIZONS))
     if unknown or not horizons or len(set(horizons)) != len(horizons):
         raise ValueError(f"expected distinct horizons among {HORIZONS}, found {tuple(horizons)}")
     data = _data(histories, dataset)
-    grids = {horizon: CellGrid(dataset, horizon, embargo_bars=plan.embargo_bars) for horizon in horizons}
-    with open_storage(storage or folder / "journal.log") as journal:
+    names = {horizon: f"T{horizon}-{plan.method}-{study_key(data, plan)}" for horizon in horizons}
+    if not replace:
+        refuse_others(folder, names, grid=plan.grid)
+    grids = {
+        horizon: CellGrid(dataset, horizon, n_folds=plan.folds, embargo_bars=plan.embargo_bars)
+        for horizon in horizons
+    }
+    place = storage or folder / "journal.log"
+    with open_storage(place) as journal, crew_at(place) as crew:
 
         def one(horizon: int) -> Path:
             cells = grids[horizon]
-            name = f"T{horizon}-{plan.method}-{study_key(data, plan)}"
-            outcome = run_study(journal, name, cells, plan, pool, on_progress)
-            result = result_json(outcome, cells, plan, {**data, "study": name})
-            return write_result(params_path(folder, horizon, grid=plan.grid), result)
+            outcome = run_study(journal, names[horizon], cells, plan, pool, on_progress, crew)
+            result = result_json(outcome, cells, plan, {**data, "study": outcome.name})
+            file = write_result(params_path(folder, horizon, grid=plan.grid), result)
+            on_outcome(outcome)
+            return file
 
-        return _side_by_side(one, horizons, pool)
+        return _side_by_side(one, horizons, pool, plan.folds)
 
 
 def study_key(data: dict[str, Any], plan: SearchPlan) -> str:
@@ -71,6 +87,7 @@ def study_key(data: dict[str, Any], plan: SearchPlan) -> str:
         "data": data,
         "seed": plan.seed,
         "reduction_factor": plan.reduction_factor,
+        "folds": plan.folds,
         "embargo_bars": plan.embargo_bars,
         "space": describe_space(grid=plan.grid),
         "method": METHOD,
@@ -80,9 +97,11 @@ def study_key(data: dict[str, Any], plan: SearchPlan) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _side_by_side(one: Callable[[int], Path], horizons: Sequence[int], pool: CellPool) -> list[Path]:
-    """A rung keeps five cores busy: more cores run more studies. Any error ends them all."""
-    at_once = min(len(horizons), max(1, pool.workers // N_FOLDS))
+def _side_by_side(
+    one: Callable[[int], Path], horizons: Sequence[int], pool: CellPool, folds: int
+) -> list[Path]:
+    """A rung keeps a core per fold busy: more cores run more studies. Any error ends them all."""
+    at_once = min(len(horizons), max(1, pool.workers // folds))
     with ThreadPoolExecutor(at_once, thread_name_prefix="study") as studies:
         futures = [studies.submit(one, horizon) for horizon in horizons]
         try:

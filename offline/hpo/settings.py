@@ -13,29 +13,22 @@ PROXY_SPEED = 5
 
 @dataclass(frozen=True, slots=True)
 class TunedSettings(TrainSettings):
-    """`TrainSettings` that also regularise splits and sample rows and features.
+    """`TrainSettings` that can also round gradients: for a proxy search, never for models that ship.
 
-    The defaults fit the very models of `TrainSettings()`. `quantised` rounds gradients: for a proxy
-    search, never for models that ship.
+    The defaults fit the very models of `TrainSettings()`.
     """
 
-    lambda_l2: float = 0.0
-    feature_fraction: float = 1.0
-    bagging_fraction: float = 1.0
     quantised: bool = False
 
     def lightgbm(self, level: float, n_rows: int) -> dict[str, Any]:
         """LightGBM's parameters for one quantile level on `n_rows` rows."""
         return TrainSettings.lightgbm(self, level, n_rows) | {
-            "lambda_l2": self.lambda_l2,
-            "feature_fraction": self.feature_fraction,
-            "bagging_fraction": self.bagging_fraction,
-            # Without a frequency LightGBM ignores the fraction.
-            "bagging_freq": int(self.bagging_fraction < 1),
             "use_quantized_grad": self.quantised,
-            # One binned Dataset serves every leaf size.
-            "feature_pre_filter": False,
         }
+
+    def searched(self) -> dict[str, Any]:
+        """What a search found, by field, as a result file holds it."""
+        return {name: value for name, value in self.to_json().items() if name != "quantised"}
 
     def proxy(self) -> Self:
         """A fit several times faster that ranks alike; learning rate × rounds stays.
@@ -47,3 +40,8 @@ class TunedSettings(TrainSettings):
         rounds = max(1, round(self.rounds / PROXY_SPEED))
         rate = self.learning_rate * self.rounds / rounds
         return replace(self, rounds=rounds, learning_rate=rate, quantised=True)
+
+
+def default_settings() -> TrainSettings:
+    """What a search starts from and is compared with: the settings that train without one."""
+    return TrainSettings()

@@ -8,8 +8,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from offline.hpo.settings import TunedSettings
-from offline.train.settings import TrainSettings
+from offline.hpo.settings import TunedSettings, default_settings
 
 SPACE: dict[str, BaseDistribution] = {
     # Down to nearly no trees: with 52 independent outcomes a year, less is often more.
@@ -19,28 +18,28 @@ SPACE: dict[str, BaseDistribution] = {
     "leaf_share": FloatDistribution(0.005, 0.25, log=True),
     # Compared with a leaf's number of rows: the lower end is as good as none, the upper end a leaf.
     "lambda_l2": FloatDistribution(1e-3, 1e4, log=True),
-    "feature_fraction": FloatDistribution(0.3, 1.0),
+    "feature_fraction": FloatDistribution(0.2, 1.0),
     "bagging_fraction": FloatDistribution(0.4, 1.0),
 }
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+WEIGHTS = (0.0, 0.3, 0.5, 0.7, 1.0)
 SHRINKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Blend weights and median shrinks: every pair is scored on the same predictions, for no further fit."""
+"""Shares of the correction and median shrinks: every pair is scored on the same fit."""
 
-_DEFAULTS = TrainSettings()
+_DEFAULTS = default_settings()
 START: dict[str, Any] = {
     "rounds": _DEFAULTS.rounds,
     "learning_rate": _DEFAULTS.learning_rate,
     "depth": _DEFAULTS.depth,
     "leaf_share": _DEFAULTS.leaf_share,
     "lambda_l2": 1e-3,
-    "feature_fraction": 1.0,
-    "bagging_fraction": 1.0,
+    "feature_fraction": _DEFAULTS.feature_fraction,
+    "bagging_fraction": _DEFAULTS.bagging_fraction,
 }
 """The first trial: the default settings, so that a search never ends far behind them."""
 
 GRID: dict[str, tuple[Any, ...]] = {
-    "rounds": (20, 60, 180),
-    "depth": (1, 2, 4),
+    "rounds": (20, 80, 240),
+    "depth": (1, 3, 5),
     "leaf_share": (0.02, 0.05, 0.10),
 }
 """The baseline: a plain grid around the defaults, learning rate and the rest as they are."""

@@ -18,10 +18,12 @@ from typing import IO, Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock, JournalRedisBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.storages.journal._storage import JournalOperation
 
 from contracts.errors import BadInputError
+from offline.hpo.crew import Alone, Crew, redis_crew
+from offline.hpo.redis_journal import RedisJournal
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 REDIS_PREFIX = "bands:hpo"
@@ -57,33 +59,23 @@ class _FileJournal(JournalFileBackend):
             ) from error
 
 
-class _RedisJournal(JournalRedisBackend):
-    """A journal without snapshots: they are pickles, and whoever writes there could run code here."""
-
-    def save_snapshot(self, snapshot: bytes) -> None:
-        """Keep none."""
-
-    def load_snapshot(self) -> bytes | None:
-        """Replay the whole journal."""
-        return None
-
-
 @contextmanager
 def open_storage(place: str | Path) -> Iterator[JournalStorage]:
-    """The storage at a file's path or a Redis URL, for one search at a time.
+    """The storage at a file's path or a Redis URL.
 
-    One file serves one run at once, checked. On Redis each study (horizon, bars and settings) may be
-    run by one machine at once; different horizons may share a server.
+    A file serves one run at once, checked. A study on Redis may be shared by several machines, which
+    `crew_at` brings together.
 
     Raises:
         BadInputError: the journal is damaged, or another run is using it.
         OSError: its folder can not be written.
+        RedisError: the server does not answer.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if str(place).startswith(REDIS_SCHEMES):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            backend = _RedisJournal(str(place), prefix=REDIS_PREFIX)
+            backend = RedisJournal(str(place), prefix=REDIS_PREFIX)
         yield JournalStorage(backend)
         return
     file = Path(place)
@@ -102,6 +94,16 @@ def open_storage(place: str | Path) -> Iterator[JournalStorage]:
         if len(studies) != n_studies:
             raise _damaged(file, f"{n_studies} studies recorded and {len(studies)} that can be replayed")
         yield storage
+
+
+@contextmanager
+def crew_at(place: str | Path) -> Iterator[Crew]:
+    """Who shares the storage at `place`: join them, and leave them in the end."""
+    if str(place).startswith(REDIS_SCHEMES):
+        with redis_crew(str(place), REDIS_PREFIX) as crew:
+            yield crew
+    else:
+        yield Alone()
 
 
 def mend(file: Path) -> tuple[int, int]:

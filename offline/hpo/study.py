@@ -1,66 +1,37 @@
 """One horizon's study: ask, fit rung by rung, prune between rungs, tell; resumable at any moment.
 
 Trials are serial, the cells of a rung parallel. Whatever a trial needs to know stands in the storage when
-it starts, so the trial after n finished ones is the same whether or not the process died in between.
+it starts, so the trial of a slot is the same whether or not the process died in between. Several machines
+may run one study on Redis: each slot is finished once, and what comes out depends on who was when where.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from offline.hpo.cells import N_FOLDS, CellGrid, Score
+from offline.hpo.cells import N_RUNGS, CellGrid, Score
+from offline.hpo.claims import LostError, bury, claim, finished, free_slot, slot_of, tell
+from offline.hpo.crew import Alone, Crew
+from offline.hpo.plan import SearchPlan
 from offline.hpo.pool import CellPool
-from offline.hpo.sampling import FINISHED, FixedPoint, RungPruner, sampler_seed, tpe
-from offline.hpo.settings import TunedSettings
-from offline.hpo.space import SHRINKS, SPACE, START, WEIGHTS, grid_points, settings_at
-from offline.train.settings import TrainSettings
+from offline.hpo.sampling import FixedPoint, RungPruner, sampler_seed, tpe
+from offline.hpo.settings import TunedSettings, default_settings
+from offline.hpo.space import SHRINKS, START, WEIGHTS, grid_points, settings_at
 
-REDUCTION_FACTOR = 3
-"""Rungs of 1 and 3 of 5: a third goes on after five cells, a ninth after fifteen, 89 % pruned in the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPlan:
-    """What is searched and how; everything but `trials` decides what a trial is.
-
-    `proxy` searches with fast fits and refits the best `finalists` in full. `grid` walks a plain grid
-    without pruning instead, and `trials` and `proxy` then count for nothing.
-    """
-
-    trials: int = 50
-    seed: int = 7
-    reduction_factor: int = REDUCTION_FACTOR
-    grid: bool = False
-    proxy: bool = False
-    finalists: int = 5
-    embargo_bars: int = 0
-
-    def __post_init__(self) -> None:
-        if self.trials < 1 or self.reduction_factor < 2 or self.finalists < 1:
-            raise ValueError(
-                "expected at least one trial, a reduction factor of two and one finalist, found "
-                f"{self.trials}, {self.reduction_factor} and {self.finalists}"
-            )
-
-    @property
-    def method(self) -> str:
-        """`tpe-asha`, `tpe-asha-proxy` or `grid`."""
-        return "grid" if self.grid else "tpe-asha-proxy" if self.proxy else "tpe-asha"
-
-    @property
-    def n_trials(self) -> int:
-        """How many finished trials there are at the end."""
-        return len(grid_points()) if self.grid else self.trials
+LOOK_EVERY_S = 0.5
+"""How often a run without a free slot looks whether the others are done or dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +49,19 @@ class StudyProgress:
 class Finalist:
     """A trial of a proxy search, refitted in full."""
 
-    number: int
+    slot: int
     proxy_pinball_standardised: float
     full: Score
 
 
 @dataclass(frozen=True, slots=True)
 class StudyOutcome:
-    """A finished study: its best point with what it scored, and what it is to be compared with."""
+    """A finished study: its best point with what it scored, and what it is to be compared with.
 
+    `trials` are the finished ones by slot.
+    """
+
+    name: str
     horizon: int
     settings: TunedSettings
     score: Score
@@ -98,6 +73,8 @@ class StudyOutcome:
     sampler_seed: int | None
     finalists: tuple[Finalist, ...]
     rank_correlation: float | None
+    best_slot: int
+    trials: tuple[FrozenTrial, ...]
 
 
 OnProgress = Callable[[StudyProgress], None]
@@ -114,65 +91,69 @@ def run_study(
     plan: SearchPlan,
     pool: CellPool,
     on_progress: OnProgress = no_report,
+    crew: Crew | None = None,
 ) -> StudyOutcome:
     """Run the trials that are missing and say what came out.
 
     Raises:
         StoppedError: the pool was stopped; what was finished is kept.
     """
+    crew = crew or Alone()
     pruner: BasePruner = NopPruner() if plan.grid else RungPruner(plan.reduction_factor)
     study = optuna.create_study(storage=storage, study_name=name, pruner=pruner, load_if_exists=True)
-    # A killed run leaves its trial running for ever, and the sampler would reckon with it.
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
     baseline, empirical = _references(cells, plan, pool)
     _report(study, cells, plan, on_progress)
-    while len(done := finished(study)) < plan.n_trials:
-        study.sampler = _sampler(plan, cells.horizon, len(done))
-        _run_trial(study, cells, plan, pool)
+    while len(finished(study, plan.n_trials)) < plan.n_trials:
+        bury(study, crew)
+        if (slot := free_slot(study, plan.n_trials)) is None:
+            pool.check()
+            time.sleep(LOOK_EVERY_S)
+        else:
+            study.sampler = _sampler(plan, cells.horizon, slot)
+            if (trial := claim(study, storage, slot, crew)) is not None:
+                _run_trial(study, trial, cells, plan, pool)
         _report(study, cells, plan, on_progress)
     return _outcome(study, cells, plan, pool, baseline, empirical)
 
 
-def finished(study: Study) -> list[FrozenTrial]:
-    """Complete and pruned trials, in order."""
-    return study.get_trials(deepcopy=False, states=FINISHED)
-
-
-def _sampler(plan: SearchPlan, horizon: int, n_finished: int) -> BaseSampler:
+def _sampler(plan: SearchPlan, horizon: int, slot: int) -> BaseSampler:
     if plan.grid:
-        return FixedPoint(grid_points()[n_finished])
-    return tpe(plan.seed, horizon, n_finished) if n_finished else FixedPoint(START)
+        return FixedPoint(grid_points()[slot])
+    return tpe(plan.seed, horizon, slot) if slot else FixedPoint(START)
 
 
-def _run_trial(study: Study, cells: CellGrid, plan: SearchPlan, pool: CellPool) -> None:
-    n_finished = len(finished(study))
-    trial = study.ask(fixed_distributions=SPACE)
+def _run_trial(study: Study, trial: Trial, cells: CellGrid, plan: SearchPlan, pool: CellPool) -> None:
+    try:
+        _fit_trial(study, trial, cells, plan, pool)
+    except (LostError, UpdateFinishedTrialError):  # another run has the slot now and will finish it
+        return
+
+
+def _fit_trial(study: Study, trial: Trial, cells: CellGrid, plan: SearchPlan, pool: CellPool) -> None:
     settings = settings_at(trial.params, plan.seed)
     fitted = settings.proxy() if plan.proxy else settings
     losses = []
-    for rung in range(N_FOLDS):
+    for rung in range(N_RUNGS):
         losses += cells.rung(fitted, rung, pool)
         score = Score.best(losses)
         trial.report(score.pinball_standardised, rung + 1)
-        if rung + 1 < N_FOLDS and trial.should_prune():
-            study.tell(trial, state=TrialState.PRUNED)
+        if rung + 1 < N_RUNGS and trial.should_prune():
+            tell(study, trial, None)
             return
     trial.set_user_attr("score", asdict(score))
-    trial.set_user_attr("n_finished_before", n_finished)
-    study.tell(trial, score.pinball_standardised)
+    tell(study, trial, score.pinball_standardised)
 
 
 def _references(cells: CellGrid, plan: SearchPlan, pool: CellPool) -> tuple[Score, Score]:
-    """The default settings with their own blend, and the empirical quantiles alone, on the same cells."""
-    defaults = TrainSettings()
+    """The default settings with their own share, and the empirical quantiles alone, on the same cells."""
+    defaults = default_settings()
     losses = cells.all_rungs(TunedSettings(seed=plan.seed), pool)
     chosen = WEIGHTS.index(defaults.weight), SHRINKS.index(defaults.median_shrink)
     return Score.at(losses, *chosen), Score.at(losses, 0, 0)
 
 
 def _report(study: Study, cells: CellGrid, plan: SearchPlan, on_progress: OnProgress) -> None:
-    done = finished(study)
+    done = finished(study, plan.n_trials)
     values = [t.value for t in done if t.state is TrialState.COMPLETE and t.value is not None]
     pruned = sum(t.state is TrialState.PRUNED for t in done)
     best = min(values, default=None)
@@ -182,10 +163,10 @@ def _report(study: Study, cells: CellGrid, plan: SearchPlan, on_progress: OnProg
 def _outcome(
     study: Study, cells: CellGrid, plan: SearchPlan, pool: CellPool, baseline: Score, empirical: Score
 ) -> StudyOutcome:
-    # A longer study of the same name may be there already: these are its first trials.
-    done = finished(study)[: plan.n_trials]
+    # A longer study of the same name may be there already: these are its first slots.
+    done = finished(study, plan.n_trials)
     complete = sorted(
-        (t for t in done if t.state is TrialState.COMPLETE), key=lambda t: (_value(t), t.number)
+        (t for t in done if t.state is TrialState.COMPLETE), key=lambda t: (_value(t), slot_of(t))
     )
     finalists: tuple[Finalist, ...] = ()
     correlation = None
@@ -193,7 +174,7 @@ def _outcome(
     if plan.proxy and not plan.grid:
         finalists = tuple(
             Finalist(
-                t.number,
+                slot_of(t),
                 _value(t),
                 Score.best(cells.all_rungs(settings_at(t.params, plan.seed), pool)),
             )
@@ -202,9 +183,9 @@ def _outcome(
         winner = min(range(len(finalists)), key=lambda i: finalists[i].full.pinball_standardised)
         best, score = complete[winner], finalists[winner].full
         correlation = _rank_correlation(finalists)
-    before: int = best.user_attrs["n_finished_before"]
-    seeded = not plan.grid and before > 0
+    seeded = not plan.grid and slot_of(best) > 0
     return StudyOutcome(
+        study.study_name,
         cells.horizon,
         _tuned(best.params, score, plan),
         score,
@@ -213,15 +194,17 @@ def _outcome(
         len(done),
         sum(t.state is TrialState.PRUNED for t in done),
         len(study.get_trials(deepcopy=False, states=(TrialState.FAIL,))),
-        sampler_seed(plan.seed, cells.horizon, before) if seeded else None,
+        sampler_seed(plan.seed, cells.horizon, slot_of(best)) if seeded else None,
         finalists,
         correlation,
+        slot_of(best),
+        tuple(done),
     )
 
 
 def _tuned(params: dict[str, Any], score: Score, plan: SearchPlan) -> TunedSettings:
-    blend = {"weight": score.weight, "median_shrink": score.median_shrink}
-    return settings_at(params | blend, plan.seed)
+    free = {"weight": score.weight, "median_shrink": score.median_shrink}
+    return settings_at(params | free, plan.seed)
 
 
 def _rank_correlation(finalists: tuple[Finalist, ...]) -> float | None:

@@ -1,7 +1,13 @@
 """How good a band was, and how sure of that one may be."""
 
 from contracts.model.quantiles import crossing_rate
-from offline.metrics.bootstrap import Estimate, bootstrap_mean, bootstrap_ratio, effective_sample_size
+from offline.metrics.bootstrap import (
+    Estimate,
+    bootstrap_mean,
+    bootstrap_pooled,
+    bootstrap_ratio,
+    effective_sample_size,
+)
 from offline.metrics.correlation import Correlation, information_coefficient
 from offline.metrics.scores import absolute_error, calibration_error, hits, pinball, pit, width, winkler
 
@@ -10,6 +16,7 @@ __all__ = [
     "Estimate",
     "absolute_error",
     "bootstrap_mean",
+    "bootstrap_pooled",
     "bootstrap_ratio",
     "calibration_error",
     "crossing_rate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS, HORIZONS, iso
 from offline.baselines import HarRv
+from offline.calibration import CalibrationChoice
+from offline.calibration.held_out import contexts_of
 from offline.dataset import Dataset, Progress, no_progress
 from offline.metrics import effective_sample_size, hits, pinball
 from offline.split import Fold, purged_combinations
-from offline.train import TrainSettings, training_key
+from offline.train import TrainPlan, training_key
 from offline.validate.refit import predicted, trained
 from offline.validate.store import Arrays, WindowStore, key_of
 from offline.validate.windows import rows_of
 
 Array = NDArray[np.float64]
 
-METHOD = "cpcv, 1"
+METHOD = "cpcv, 2"
 """Raise the number when the same input gives other folds, so that finished ones are not reused."""
 
 
@@ -64,24 +66,25 @@ def cross_validate(
     dataset: Dataset,
     histories: Sequence[History],
     settings: CpcvSettings,
-    train_settings: TrainSettings,
+    plan: TrainPlan,
     horizons: Sequence[int],
     store: WindowStore,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Train and test every fold; what `results.json` holds under `cpcv`.
 
-    Calibration is the static one that training gives: folds have a future on both sides, so nothing can
-    be learned in order. `variance_between_folds` is the standard deviation over folds of pinball divided
+    Calibration is split CQR, whatever the plan ships: folds have a future on both sides, so nothing can be
+    learned in order. `variance_between_folds` is the standard deviation over folds of pinball divided
     by HAR-RV's on the same fold. Finished folds are kept in `store`.
 
     Raises `ValueError` as `split_folds` does, and when a fold has too little to train on.
     """
+    static = replace(plan, calibration=dict.fromkeys(HORIZONS, CalibrationChoice("split_cqr")))
     labelled = rows_of(dataset, np.isfinite(dataset.returns).any(axis=1))
     folds = split_folds(labelled, settings)
     inputs = {
         "method": METHOD,
-        "training": training_key(histories, train_settings, dataset.spec.leader, dataset.max_gap_bars),
+        "training": training_key(histories, static, dataset.spec.leader, dataset.max_gap_bars),
         "symbols": dataset.symbols,
         "settings": settings.to_json(),
     }
@@ -91,7 +94,7 @@ def cross_validate(
         name, key = f"cpcv-{number}", key_of(inputs | {"fold": number})
         arrays = store.load(name, key)
         if arrays is None:
-            arrays = _run_fold(labelled, histories, fold, settings, train_settings, number, progress)
+            arrays = _run_fold(labelled, histories, fold, settings, static, number, progress)
             store.save(name, key, arrays)
         for horizon in horizons:
             told[f"T{horizon}"].append(_fold_scores(labelled, fold, arrays, horizon, number))
@@ -107,18 +110,19 @@ def _run_fold(
     histories: Sequence[History],
     fold: Fold,
     settings: CpcvSettings,
-    train_settings: TrainSettings,
+    plan: TrainPlan,
     number: int,
     progress: Progress,
 ) -> Arrays:
-    heads = trained(
-        rows_of(dataset, fold.train_idx), train_settings, progress, f"cross-validation fold {number}"
-    )
+    heads = trained(rows_of(dataset, fold.train_idx), plan, progress, f"cross-validation fold {number}")
     at = fold.test_idx
-    _, raw = predicted(heads, dataset.rows[at])
-    issued = np.stack(
-        [head.head.calibrator.interval(raw[:, h]) for h, head in enumerate(heads)], axis=1
-    ) * _units(dataset, at)
+    _, raw = predicted(heads, dataset, at)
+    issued = np.empty_like(raw)
+    contexts = contexts_of(dataset.close_time[at], dataset.volatility_ratio[at])
+    for h, head in enumerate(heads):
+        # Split CQR pools the symbols: any one's calibrator is everyone's.
+        issued[:, h] = next(iter(head.head.calibrators.values())).interval(raw[:, h], contexts)
+    issued *= _units(dataset, at)
     har = np.full_like(issued, np.nan)
     for symbol, history in enumerate(histories):
         mine = np.flatnonzero(dataset.symbol[at] == symbol)

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.model.calibrator import BandContext, Calibrator, ClosedLabel
 from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS, HORIZONS, LEVELS
+from contracts.model.quantiles import correct, rearrange
 from contracts.model.spec import WARM_UP_BARS
 from offline.baselines import Baseline, EwmaEcdf, HarRv
+from offline.calibration import serve_in_order
+from offline.calibration.held_out import contexts_of
 from offline.dataset import Dataset, Progress, no_progress
-from offline.train import TrainedHead, TrainSettings, train
+from offline.train import TrainedHead, TrainPlan, train
 from offline.train.boosters import predict_levels
-from offline.validate.online import Opening, fresh, serve_in_order, volatility_ratios
-from offline.validate.served import Served, encoded
+from offline.validate.served import Served
 from offline.validate.windows import DAY, WalkForwardSettings, Window, training_rows
 
 Array = NDArray[np.float64]
@@ -27,50 +28,35 @@ def serve_window(
     histories: Sequence[History],
     window: Window,
     settings: WalkForwardSettings,
-    train_settings: TrainSettings,
-    earlier: Sequence[Served] = (),
-    *,
-    opening: Opening = fresh,
+    plan: TrainPlan,
     progress: Progress = no_progress,
 ) -> Served:
     """Train at the window's start and predict its rows.
 
-    `histories` are in the order of the dataset's symbols; `earlier` are the windows before, oldest
-    first, whose labels may still be open. A symbol without a bar by the window's start is not served.
+    `histories` are in the order of the dataset's symbols. A symbol without a bar by the window's start is
+    not served. Labels still open at the refit teach nobody: an outcome teaches only the bundle that issued
+    the band.
 
     Raises `ValueError` when there is too little to train on.
     """
     past = training_rows(dataset, window, settings)
-    heads = trained(past, train_settings, progress, str(window))
+    heads = trained(past, plan, progress, str(window))
     at = window_rows(dataset, histories, window)
-    crossing, raw = predicted(heads, dataset.rows[at])
-    # Ratios look back over all rows, so they are taken before the window is cut out.
-    seen = dataset.close_time < window.stop
-    ratios = np.ones(len(dataset))
-    ratios[seen] = volatility_ratios(dataset.symbol[seen], dataset.sigma[seen])
+    crossing, raw = predicted(heads, dataset, at)
     issued = np.empty_like(raw)
-    ends: list[list[Calibrator | None]] = []
-    for symbol in range(len(dataset.symbols)):
+    for symbol, name in enumerate(dataset.symbols):
         mine = dataset.symbol[at] == symbol
-        contexts = _contexts(dataset, at[mine], ratios)
-        row: list[Calibrator | None] = []
+        contexts = contexts_of(dataset.close_time[at[mine]], dataset.volatility_ratio[at[mine]])
         for h, head in enumerate(heads):
-            previous = earlier[-1].calibrator(symbol, h) if earlier else None
-            if not mine.any():
-                row.append(previous)
-                continue
             horizon = HORIZONS[h]
-            issued[mine, h], end = serve_in_order(
-                opening(head.head.calibrator, previous),
-                _still_open(dataset, earlier, symbol, h, window.start, ratios),
+            issued[mine, h] = serve_in_order(
+                head.head.calibrators[name],
                 raw[mine, h],
                 contexts,
                 dataset.targets(horizon)[at[mine]],
                 horizon,
                 window.stop,
-            )
-            row.append(end)
-        ends.append(row)
+            )[0]
     return Served(
         dataset.symbol[at],
         dataset.close_time[at],
@@ -79,31 +65,35 @@ def serve_window(
         issued,
         baseline_quantiles(HarRv(), dataset, histories, at, window, settings),
         baseline_quantiles(EwmaEcdf(), dataset, histories, at, window, settings),
-        encoded(ends),
     )
 
 
-def trained(past: Dataset, settings: TrainSettings, progress: Progress, what: str) -> tuple[TrainedHead, ...]:
+def trained(past: Dataset, plan: TrainPlan, progress: Progress, what: str) -> tuple[TrainedHead, ...]:
     """Train as `bands train` does; an error names what was being trained and what to change."""
     try:
-        return train(past, settings, progress)
+        return train(past, plan, progress)
     except ValueError as error:
         times = len(np.unique(past.close_time))
         raise ValueError(
-            f"{error}; this was {what}, which has {times:,} bars to train {settings.folds} folds on: choose "
+            f"{error}; this was {what}, which has {times:,} bars to train {plan.folds} folds on: choose "
             "a longer --window, a later --start, more history, or fewer folds (train.folds in the settings)"
         ) from error
 
 
-def predicted(heads: Sequence[TrainedHead], rows: Array) -> tuple[NDArray[np.bool_], Array]:
-    """Crossing of the learned quantiles (n, 4), and the blended, rearranged ones (n, 4, 5)."""
-    crossing = np.zeros((len(rows), len(heads)), dtype=bool)
-    raw = np.empty((len(rows), len(heads), len(LEVELS)))
-    if len(rows):
-        for h, head in enumerate(heads):
-            learned = predict_levels(head.boosters, rows)
-            crossing[:, h] = (np.diff(learned, axis=1) < 0).any(axis=1)
-            raw[:, h] = head.head.standardised(learned)
+def predicted(
+    heads: Sequence[TrainedHead], dataset: Dataset, at: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], Array]:
+    """For the rows `at`: whether corrected quantiles cross (n, 4), and what rearrangement makes (n, 4, 5)."""
+    crossing = np.zeros((len(at), len(heads)), dtype=bool)
+    raw = np.empty((len(at), len(heads), len(LEVELS)))
+    if len(at):
+        for h, trained_head in enumerate(heads):
+            head = trained_head.head
+            base = np.array([head.empirical[name] for name in dataset.symbols])[dataset.symbol[at]]
+            moves = predict_levels(trained_head.boosters, dataset.rows[at])
+            corrected = correct(base, moves, head.weight, head.median_shrink)
+            crossing[:, h] = (np.diff(corrected, axis=1) < 0).any(axis=1)
+            raw[:, h] = rearrange(corrected)
     return crossing, raw
 
 
@@ -142,29 +132,3 @@ def baseline_quantiles(
                 continue
             answer[mine, h] = fitted.quantiles(history)[where]
     return answer
-
-
-def _contexts(dataset: Dataset, at: NDArray[np.int64], ratios: Array) -> list[BandContext]:
-    pairs = zip(dataset.close_time[at].tolist(), ratios[at].tolist(), strict=True)
-    return [BandContext(close, ratio) for close, ratio in pairs]
-
-
-def _still_open(
-    dataset: Dataset, earlier: Sequence[Served], symbol: int, h: int, start: int, ratios: Array
-) -> list[ClosedLabel]:
-    """Labels of earlier bands of a symbol that close after `start`, in closing order."""
-    reach = HORIZONS[h] * BAR_SECONDS
-    found = []
-    for served in earlier:
-        if not len(served) or int(served.close_time[-1]) + reach <= start:
-            continue
-        mine = np.flatnonzero((served.symbol == symbol) & (served.close_time + reach > start))
-        rows = np.flatnonzero(dataset.symbol == symbol)
-        rows = rows[np.searchsorted(dataset.close_time[rows], served.close_time[mine])]
-        labels = dataset.targets(HORIZONS[h])[rows]
-        for number, label, context in zip(mine, labels, _contexts(dataset, rows, ratios), strict=True):
-            if np.isfinite(label):
-                raw, issued = served.raw[number, h].tolist(), served.issued[number, h].tolist()
-                closed_at = context.close_time + reach
-                found.append(ClosedLabel(tuple(raw), tuple(issued), float(label), context, closed_at))
-    return found

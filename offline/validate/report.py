@@ -5,12 +5,12 @@
 | key | holds |
 | --- | --- |
 | `schema` | `validation/1` |
-| `settings` | `walk_forward` (window_days, null for expanding; step_days; start), `train`, `opening` |
+| `settings` | `walk_forward` (window_days, null for expanding; step_days; start) and `train` |
 | `symbols`, `horizons`, `leader` | what was validated |
 | `bars` | per symbol: bars, first and last open_time, sha256 |
 | `windows` | per refit: number, start, stop, key, and `scores` |
 | `windows[].scores` | `T42` … → `pooled` and each symbol → plain scores |
-| plain scores | bands, n (bands with an outcome), n_effective, ic_reason and the scores |
+| plain scores | bands, n (bands with an outcome), n_effective, ic_reason, the scores and the ratios |
 | the scores | coverage_90, coverage_50, crossing_rate, calibration_error, pinball, winkler_90, mae, ic |
 | `overall` | `T42` … → `pooled` and each symbol → the scores and the ratios, each an estimate |
 | the ratios | pinball and winkler_90, `_to_har_rv` and `_to_ewma_ecdf`, paired band by band |

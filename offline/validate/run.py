@@ -15,9 +15,8 @@ from contracts.model.grid import HORIZONS, iso
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS
 from contracts.model.spec import FeatureSpec
 from offline.dataset import Dataset, Progress, build_dataset, no_progress
-from offline.train import TrainSettings, training_key
+from offline.train import TrainPlan, TrainSettings, training_key
 from offline.validate.cpcv import CpcvSettings, cross_validate
-from offline.validate.online import Opening, fresh
 from offline.validate.refit import serve_window, window_rows
 from offline.validate.report import (
     RESULTS_SCHEMA,
@@ -31,7 +30,7 @@ from offline.validate.served import Served
 from offline.validate.store import WindowStore, key_of
 from offline.validate.windows import WalkForwardSettings, Window, plan_windows
 
-METHOD = "walk-forward, 1"
+METHOD = "walk-forward, 3"
 """Raise the number when the same input gives other bands, so that finished windows are not reused."""
 
 RESULTS, PREDICTIONS, WINDOWS = "results.json", "predictions.parquet", "windows"
@@ -52,24 +51,22 @@ def validate(
     folder: Path,
     *,
     settings: WalkForwardSettings | None = None,
-    train_settings: TrainSettings | None = None,
+    train_settings: TrainPlan | TrainSettings | None = None,
     leader: str | None = None,
     horizons: Sequence[int] = HORIZONS,
     cpcv: CpcvSettings | None = None,
     max_gap_bars: int = DEFAULT_MAX_GAP_BARS,
-    opening: Opening = fresh,
     progress: Progress = no_progress,
 ) -> Validation:
     """Walk forward over `histories` and write `results.json` and `predictions.parquet` into `folder`.
 
     Every window is kept in `folder/windows` when it is finished, under a hash of all that decides it:
-    the bars that close by its end, settings, span and method, and the window before it. A second run
-    computes only what is missing or not as it was written. `opening` chooses the calibrator that a
-    symbol opens each window with; its qualified name is part of the hash.
+    the bars that close by its end, settings, span and method. A second run computes only what is missing or
+    not as it was written.
 
     Raises `ValueError` for an unknown horizon and for too little history, saying what to change.
     """
-    settings, train_settings = settings or WalkForwardSettings(), train_settings or TrainSettings()
+    settings, plan = settings or WalkForwardSettings(), TrainPlan.of(train_settings)
     if unknown := sorted(set(horizons) - set(HORIZONS)):
         raise ValueError(f"expected horizons among {HORIZONS}, found {unknown}")
     if not horizons:
@@ -94,15 +91,13 @@ def validate(
                 "method": METHOD,
                 "training": training_key(
                     [history.between(None, window.stop) for history in histories],
-                    train_settings,
+                    plan,
                     leader,
                     max_gap_bars,
                 ),
                 "symbols": dataset.symbols,
                 "window_days": settings.window_days,
                 "span": [window.start, window.stop],
-                "opening": f"{opening.__module__}.{opening.__qualname__}",
-                "before": keys[-1] if keys else None,
             }
         )
         keys.append(key)
@@ -118,10 +113,8 @@ def validate(
                 histories,
                 window,
                 settings,
-                train_settings,
-                served,
-                opening=opening,
-                progress=progress,
+                plan,
+                progress,
             )
         )
         store.save(name, key, served[-1].to_arrays())
@@ -129,15 +122,14 @@ def validate(
     marks.append(clock())
     folds = None
     if cpcv is not None:
-        folds = cross_validate(dataset, histories, cpcv, train_settings, chosen, store, progress)
+        folds = cross_validate(dataset, histories, cpcv, plan, chosen, store, progress)
     marks.append(clock())
     rows = [_horizon_rows(dataset, histories, windows, served, horizon) for horizon in chosen]
     results = {
         "schema": RESULTS_SCHEMA,
         "settings": {
             "walk_forward": settings.to_json(),
-            "train": train_settings.to_json(),
-            "opening": f"{opening.__module__}.{opening.__qualname__}",
+            "train": plan.to_json(),
         },
         "symbols": list(dataset.symbols),
         "horizons": chosen,

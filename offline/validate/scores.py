@@ -8,13 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.model.grid import BAR_SECONDS, MEDIAN
+from contracts.model.grid import BAR_SECONDS, LEVELS, MEDIAN
 from offline.metrics import (
     Estimate,
     absolute_error,
     bootstrap_mean,
+    bootstrap_pooled,
     bootstrap_ratio,
     calibration_error,
     effective_sample_size,
@@ -31,8 +33,6 @@ MEANS = ("coverage_90", "coverage_50", "crossing_rate", "pinball", "winkler_90",
 
 BASELINES = ("har_rv", "ewma_ecdf")
 RATIOS = ("pinball", "winkler_90")
-
-NO_INTERVAL = "not a mean over bars, so the block bootstrap of means does not apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,10 @@ class HorizonScores:
         }
         for name in MEANS:
             told[name] = _mean_over_symbols(self._panels[name][bars][:, columns])
+        for baseline, panels in self._base.items():
+            for name in RATIOS:
+                ours, theirs = (p[name][bars][:, columns] for p in (self._panels, panels))
+                told[f"{name}_to_{baseline}"] = _mean_ratio(ours, theirs)
         return told | self._not_means(inside & np.isin(self._rows.symbol, columns))
 
     def _not_means(self, mask: NDArray[np.bool_]) -> dict[str, Any]:
@@ -124,11 +128,7 @@ class HorizonScores:
         for name in MEANS:
             panel = self._panels[name][:, columns]
             told[name] = to_json(bootstrap_mean(panel, horizon)) if np.isfinite(panel).any() else NOTHING
-        plain = self._plain(slice(None), np.ones(len(self._rows.outcome), dtype=bool), columns)
-        size = {"n": plain["n"], "n_effective": plain["n_effective"]}
-        bare = {"low": None, "high": None, "level": None, **size}
-        told["calibration_error"] = {"value": plain["calibration_error"], **bare, "reason": NO_INTERVAL}
-        told["ic"] = {"value": plain["ic"], **bare, "reason": plain["ic_reason"] or NO_INTERVAL}
+        told |= self._pooled_estimates(columns)
         for baseline, panels in self._base.items():
             for name in RATIOS:
                 top, bottom = self._panels[name][:, columns], panels[name][:, columns]
@@ -137,6 +137,43 @@ class HorizonScores:
                     to_json(bootstrap_ratio(top, bottom, horizon)) if both.any() else NOTHING
                 )
         return told
+
+    def _pooled_estimates(self, columns: Sequence[int]) -> dict[str, Any]:
+        """Calibration error and IC; an IC's interval redraws the ranks of the whole sample."""
+        rows, horizon = self._rows, self._rows.horizon
+        known = np.isfinite(rows.outcome) & np.isfinite(rows.quantiles).all(axis=1)
+        known &= np.isin(rows.symbol, columns)
+        if not known.any():
+            return {"calibration_error": NOTHING, "ic": NOTHING}
+        y, q = rows.outcome[known], rows.quantiles[known]
+        below = [self._panel_of(known, y <= q[:, level]) for level in range(len(LEVELS))]
+        told = {"calibration_error": to_json(bootstrap_pooled(below, _calibration_error, horizon))}
+        correlation = information_coefficient(y, q[:, MEDIAN])
+        if correlation.value is None:
+            size = {key: told["calibration_error"][key] for key in ("n", "n_effective")}
+            return told | {"ic": NOTHING | size | {"reason": correlation.reason}}
+        a, b = (pd.Series(values).rank().to_numpy() / len(y) for values in (y, q[:, MEDIAN]))
+        ranks = [self._panel_of(known, values) for values in (a, b, a * a, b * b, a * b)]
+        ic = bootstrap_pooled(ranks, _correlation, horizon)
+        return told | {"ic": to_json(ic) | {"value": correlation.value}}
+
+    def _panel_of(self, known: NDArray[np.bool_], values: NDArray[Any]) -> Array:
+        whole = np.full(len(known), np.nan)
+        whole[known] = values
+        return self._panel(whole)
+
+
+def _calibration_error(shares: Array) -> Array:
+    error: Array = np.abs(shares - np.array(LEVELS)).mean(axis=1)
+    return error
+
+
+def _correlation(means: Array) -> Array:
+    """Of two variables from their means, mean squares and mean product, one row a draw."""
+    a, b, aa, bb, ab = means.T
+    spread = np.sqrt(np.maximum((aa - a * a) * (bb - b * b), 0.0))
+    correlation: Array = np.divide(ab - a * b, spread, out=np.full(len(means), np.nan), where=spread > 0)
+    return correlation
 
 
 NOTHING: dict[str, Any] = {
@@ -153,6 +190,13 @@ NOTHING: dict[str, Any] = {
 def to_json(estimate: Estimate) -> dict[str, Any]:
     """An estimate as JSON types."""
     return asdict(estimate)
+
+
+def _mean_ratio(ours: Array, theirs: Array) -> float | None:
+    """Mean over symbols of each one's ratio of sums, on the bars both have, as `bootstrap_ratio` has it."""
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    top, bottom = (np.where(both, panel, 0.0).sum(axis=0) for panel in (ours, theirs))
+    return float((top[bottom > 0] / bottom[bottom > 0]).mean()) if (bottom > 0).any() else None
 
 
 def _mean_over_symbols(panel: Array) -> float | None:

@@ -102,5 +102,6 @@ def rows_of(dataset: Dataset, keep: Any) -> Dataset:
         close_time=dataset.close_time[keep],
         rows=np.ascontiguousarray(dataset.rows[keep]),
         sigma=dataset.sigma[keep],
+        volatility_ratio=dataset.volatility_ratio[keep],
         returns=dataset.returns[keep],
     )

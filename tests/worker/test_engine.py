@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.events import Band, Bar, DeadLetter
+from contracts.model.calibrator import BandContext
 from contracts.model.grid import BAR_SECONDS, HORIZONS, LEVEL_NAMES, close_time
 from contracts.model.intake import SymbolFold
 from contracts.topics import Topics, partition_of
@@ -109,7 +110,10 @@ def test_served_bands_equal_the_training_side_bit_for_bit(engine: Engine, market
         key = (SYMBOLS[dataset.symbol[index]], int(dataset.close_time[index]) - BAR_SECONDS)
         if key not in served:
             continue
-        offline = market.bundle.predictor.predict(dataset.rows[index], float(dataset.sigma[index]))[42]
+        context = BandContext(int(dataset.close_time[index]), float(dataset.volatility_ratio[index]))
+        offline = market.bundle.predictor.predict(
+            key[0], dataset.rows[index], float(dataset.sigma[index]), context
+        )[42]
         online = served[key]
         assert online.sigma == offline.sigma
         assert online.returns is not None

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contracts.model._calibration.inputs import issued_band, refuse_unclosed, whole
+from contracts.model._calibration.inputs import expect_fields, issued_band, refuse_unclosed, whole
+from contracts.model._calibration.scores import miss_rate, nested
+from contracts.model._calibration.split import SplitCQR
 from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.conformal import SplitCQR, _alpha, _expect_keys, nested
 from contracts.model.grid import INTERVALS
 
 # Of the scale per outcome: 0.002 to 0.005 cost 0.1-0.2 % pinball on 2021-2024 and cut the yearly miss of
@@ -83,6 +84,10 @@ class AdaptiveCQR:
         """The widening now in force by coverage."""
         return {0.90: self.outer, 0.50: self.inner}
 
+    def q_hat_at(self, context: BandContext) -> dict[float, float]:  # noqa: ARG002 - the interface's
+        """The same for every context: `q_hat`."""
+        return self.q_hat
+
     def interval(
         self,
         quantiles: ArrayLike,
@@ -102,7 +107,7 @@ class AdaptiveCQR:
         moved = {}
         for coverage, (low, high) in INTERVALS.items():
             missed = not band[low] <= outcome.y <= band[high]
-            moved[coverage] = self.q_hat[coverage] + self.step * (missed - float(_alpha(coverage)))
+            moved[coverage] = self.q_hat[coverage] + self.step * (missed - float(miss_rate(coverage)))
         return replace(self, outer=moved[0.90], inner=moved[0.50], last_closed_at=outcome.closed_at)
 
     def to_json(self) -> dict[str, Any]:
@@ -117,8 +122,8 @@ class AdaptiveCQR:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
-        _expect_keys(state, {"method", "q_hat", "step", "last_closed_at"}, "state")
-        _expect_keys(state["q_hat"], {f"{coverage:.2f}" for coverage in INTERVALS}, "q_hat")
+        expect_fields(state, {"method", "q_hat", "step", "last_closed_at"}, "state")
+        expect_fields(state["q_hat"], {f"{coverage:.2f}" for coverage in INTERVALS}, "q_hat")
         if state["method"] != cls.method:
             raise CalibratorError(
                 f"Expected method {cls.method!r}, found {state['method']!r}; use calibrator_from_json."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -83,3 +83,13 @@ def finite_floats(values: Any, name: str) -> tuple[float, ...]:
     if not fits:
         raise CalibratorError(f"Expected {name} as a list of finite floats, found {values!r:.80}.")
     return tuple(values)
+
+
+def expect_fields(value: object, keys: set[str], where: str) -> None:
+    """Raise CalibratorError unless `value` is a mapping of exactly these fields."""
+    if not isinstance(value, Mapping) or set(value) != keys:
+        found = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+        raise CalibratorError(
+            f"Expected the fields {sorted(keys)} in a calibrator's {where}, found {found}; use the release "
+            "that wrote it."
+        )

@@ -9,9 +9,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contracts.model._calibration.inputs import finite_floats, volatility_ratios, whole
+from contracts.model._calibration.inputs import expect_fields, finite_floats, volatility_ratios, whole
+from contracts.model._calibration.scores import ascending, nested
+from contracts.model._calibration.split import SplitCQR
 from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.conformal import SplitCQR, _ascending, _expect_keys, nested
 from contracts.model.grid import INTERVALS
 
 # Given the calibration sample, coverage is Beta distributed with standard deviation
@@ -81,7 +82,7 @@ class MondrianCQR:
         Raises CalibratorError on shapes that do not fit, values not finite, quantiles out of order, and
         edges that do not ascend.
         """
-        rows, labels = _ascending(quantiles), np.asarray(y, dtype=np.float64)
+        rows, labels = ascending(quantiles), np.asarray(y, dtype=np.float64)
         pooled = SplitCQR.calibrate(rows, labels)
         ratios = volatility_ratios(list(contexts), rows.shape)
         counted = np.ones(len(rows), dtype=bool)
@@ -121,7 +122,7 @@ class MondrianCQR:
 
         Raises CalibratorError also without a context for every row: there is no regime to guess.
         """
-        rows = _ascending(quantiles)
+        rows = ascending(quantiles)
         regime = np.searchsorted(self.edges, volatility_ratios(context, rows.shape), side="right")
         widths = {
             coverage: np.array([own.q_hat[coverage] for own in self._in_force()])[regime]
@@ -146,7 +147,7 @@ class MondrianCQR:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
-        _expect_keys(state, {"method", "edges", "regimes", "pooled", "min_scores"}, "state")
+        expect_fields(state, {"method", "edges", "regimes", "pooled", "min_scores"}, "state")
         if state["method"] != cls.method or not isinstance(state["regimes"], list):
             raise CalibratorError(
                 f"Expected method {cls.method!r} and a list of regimes, found {state['method']!r} and "

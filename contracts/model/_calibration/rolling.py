@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from contracts.model._calibration.inputs import finite_floats, refuse_unclosed, whole
+from contracts.model._calibration.inputs import expect_fields, finite_floats, refuse_unclosed, whole
+from contracts.model._calibration.scores import ascending, conformity_scores, miss_rate, nested
+from contracts.model._calibration.scores import q_hat as conformal_quantile
+from contracts.model._calibration.split import SplitCQR
 from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.conformal import SplitCQR, _alpha, _ascending, _expect_keys, conformity_scores, nested
-from contracts.model.conformal import q_hat as conformal_quantile
 from contracts.model.grid import BAR_SECONDS, INTERVALS
 
 DAY_SECONDS = 24 * 3600
@@ -73,7 +74,7 @@ class RollingCQR:
         scores = np.array([self.outer_scores, self.inner_scores], dtype=np.float64)
         if self.is_warm:
             outer, inner = (
-                conformal_quantile(own, _alpha(coverage))
+                conformal_quantile(own, miss_rate(coverage))
                 for own, coverage in zip(scores, (0.90, 0.50), strict=True)
             )
         else:
@@ -114,6 +115,10 @@ class RollingCQR:
         """The widening now in force by coverage, of the window or of `start`."""
         return dict(zip((0.90, 0.50), self._in_force, strict=True))
 
+    def q_hat_at(self, context: BandContext) -> dict[float, float]:  # noqa: ARG002 - the interface's
+        """The same for every context: `q_hat`."""
+        return self.q_hat
+
     def interval(
         self,
         quantiles: ArrayLike,
@@ -129,7 +134,7 @@ class RollingCQR:
         CalibratorError on labels that are not closed, come out of order, or do not score.
         """
         refuse_unclosed(outcome, self.closed_at[-1] if self.closed_at else None)
-        row = _ascending([outcome.quantiles])
+        row = ascending([outcome.quantiles])
         outer, inner = (float(conformity_scores(row, [outcome.y], coverage)[0]) for coverage in (0.90, 0.50))
         times = (*self.closed_at, outcome.closed_at)
         expired = bisect_right(times, outcome.closed_at - self.window_days * DAY_SECONDS)
@@ -157,8 +162,8 @@ class RollingCQR:
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
         fields = {"method", "start", "window_days", "min_scores", "max_scores", "closed_at", "scores"}
-        _expect_keys(state, fields, "state")
-        _expect_keys(state["scores"], {f"{coverage:.2f}" for coverage in INTERVALS}, "scores")
+        expect_fields(state, fields, "state")
+        expect_fields(state["scores"], {f"{coverage:.2f}" for coverage in INTERVALS}, "scores")
         times = state["closed_at"]
         if state["method"] != cls.method or not isinstance(times, list):
             raise CalibratorError(

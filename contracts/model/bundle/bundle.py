@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contracts.model.bundle.manifest import Manifest
+from contracts.model.calibrator import BandContext
 from contracts.model.context import Context, LeaderTrack
 from contracts.model.features import FeatureRow
 from contracts.model.intake import SymbolFold
@@ -49,8 +50,10 @@ class Bundle:
         """
         if symbol not in self.symbols:
             raise KeyError(f"expected one of {', '.join(self.symbols)}, found {symbol}")
-        if self.spec.leader is None:
-            return self.predictor.predict(row.values, row.sigma)
-        if context is None:
-            raise ValueError(f"expected the context of leader {self.spec.leader}, found none")
-        return self.predictor.predict(np.concatenate((row.values, context.values)), row.sigma)
+        values = row.values
+        if self.spec.leader is not None:
+            if context is None:
+                raise ValueError(f"expected the context of leader {self.spec.leader}, found none")
+            values = np.concatenate((values, context.values))
+        issued = BandContext(row.close_time, row.volatility_ratio)
+        return self.predictor.predict(symbol, values, row.sigma, issued)

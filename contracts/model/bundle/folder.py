@@ -110,7 +110,7 @@ def verify_bundle(folder: Path) -> tuple[Manifest, str, dict[str, bytes]]:
         raw = _read(folder, MANIFEST)
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
-        raise BundleError(f"expected a bundle/1 manifest in {folder}, found: {error}") from error
+        raise BundleError(f"expected a bundle/2 manifest in {folder}, found: {error}") from error
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
     if set(manifest.files) != required_files(manifest):
         raise BundleError(
@@ -160,10 +160,13 @@ def load_bundle(folder: Path, *, accelerate: bool | None = None) -> Bundle:
         heads = tuple(
             Head(
                 head.horizon_bars,
-                np.array(head.empirical),
+                {symbol: np.array(levels) for symbol, levels in head.empirical.items()},
                 head.weight,
                 head.median_shrink,
-                calibrator_from_json(calibrators[f"T{head.horizon_bars}"]),
+                {
+                    symbol: calibrator_from_json(calibrators[f"T{head.horizon_bars}"][symbol])
+                    for symbol in manifest.symbols
+                },
             )
             for head in manifest.heads
         )
@@ -180,8 +183,8 @@ def load_bundle(folder: Path, *, accelerate: bool | None = None) -> Bundle:
 def _probe(bundle: Bundle) -> None:
     """Ask for the bands of the moment training stopped: what can not answer must not serve."""
     for head, spec in zip(bundle.predictor.heads, bundle.manifest.heads, strict=True):
-        if head.calibrator.method != spec.calibrator:
-            raise BundleError(f"expected calibrator {spec.calibrator}, found {head.calibrator.method}")
+        if found := {one.method for one in head.calibrators.values()} - {spec.calibrator}:
+            raise BundleError(f"expected calibrator {spec.calibrator}, found {', '.join(sorted(found))}")
     for symbol, fold in bundle.states.items():
         row, opened = fold.features.row(), fold.last_open_time
         if row is not None and opened is not None:

@@ -45,16 +45,19 @@ class HeadSpec(_Frozen):
     """How one horizon's learned quantiles become a band: see `contracts.model.predictor.Head`."""
 
     horizon_bars: int = Field(gt=0)
-    empirical: tuple[float, float, float, float, float]
+    empirical: dict[Symbol, tuple[float, float, float, float, float]]
+    """Quantiles of standardised training returns, symbol by symbol."""
     weight: float = Field(ge=0, le=1)
     median_shrink: float = Field(ge=0, le=1)
     calibrator: str
 
     @model_validator(mode="after")
     def _empirical_is_plausible(self) -> Self:
-        levels = self.empirical
-        if list(levels) != sorted(levels) or max(map(abs, levels)) > LARGEST_QUANTILE:
-            raise ValueError(f"expected ascending quantiles within ±{LARGEST_QUANTILE}, found {levels}")
+        for symbol, levels in self.empirical.items():
+            if list(levels) != sorted(levels) or max(map(abs, levels)) > LARGEST_QUANTILE:
+                raise ValueError(
+                    f"expected ascending quantiles within ±{LARGEST_QUANTILE} of {symbol}, found {levels}"
+                )
         return self
 
 
@@ -69,7 +72,7 @@ class FeatureSpecRef(_Frozen):
 class Manifest(_Frozen):
     """`manifest.json`: the root of trust of a bundle folder. Its own hash is the bundle's identity."""
 
-    schema_: Literal["bundle/1"] = Field(default="bundle/1", alias="schema")
+    schema_: Literal["bundle/2"] = Field(default="bundle/2", alias="schema")
     model_config = ConfigDict(
         frozen=True, extra="ignore", allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
     )
@@ -93,6 +96,8 @@ class Manifest(_Frozen):
             raise ValueError(f"expected quantile levels {LEVELS}, found {self.levels}")
         if tuple(head.horizon_bars for head in self.heads) != HORIZONS:
             raise ValueError(f"expected one head for each of {HORIZONS} bars, found {self.heads}")
+        if any(set(head.empirical) != set(self.symbols) for head in self.heads):
+            raise ValueError(f"expected empirical quantiles of each of {self.symbols} in every head")
         if set(self.training) != set(self.symbols) or len(set(self.symbols)) != len(self.symbols):
             raise ValueError(
                 f"expected training data of each of {self.symbols}, found {tuple(self.training)}"

@@ -11,18 +11,22 @@ import statistics
 
 from contracts.model.candle import Candle
 
-HALF_LIVES = {42: 0.35, 240: 0.35, 1_500: 0.30}
+HALF_LIVES = {42: 0.15, 240: 0.25, 1_500: 0.60}
+
+
+def mean_variance(candles: list[Candle], half_life: int) -> float:
+    ranges = [math.log(c.high / c.low) ** 2 / (4 * math.log(2)) for c in candles]
+    weights = [0.5 ** ((len(ranges) - 1 - i) / half_life) for i in range(len(ranges))]
+    mean = sum(w * x for w, x in zip(weights, ranges, strict=True)) / sum(weights)
+    return max(mean, 1e-12)
 
 
 def sigma(candles: list[Candle]) -> float:
-    ranges = [math.log(c.high / c.low) ** 2 / (4 * math.log(2)) for c in candles]
-    log_variance = 0.0
-    for half_life, weight in HALF_LIVES.items():
-        decay = 0.5 ** (1 / half_life)
-        weights = [decay ** (len(ranges) - 1 - i) for i in range(len(ranges))]
-        mean = sum(w * x for w, x in zip(weights, ranges, strict=True)) / sum(weights)
-        log_variance += weight * math.log(max(mean, 1e-12))
-    return math.sqrt(math.exp(log_variance))
+    return math.prod(mean_variance(candles, h) ** (weight / 2) for h, weight in HALF_LIVES.items())
+
+
+def volatility_ratio(candles: list[Candle]) -> float:
+    return math.sqrt(mean_variance(candles, min(HALF_LIVES)) / mean_variance(candles, max(HALF_LIVES)))
 
 
 def features(candles: list[Candle]) -> dict[str, float]:

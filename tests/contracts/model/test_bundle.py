@@ -13,9 +13,10 @@ import pytest
 
 from contracts.model.bundle import BundleError, Manifest, load_bundle, verify_bundle, write_bundle
 from contracts.model.bundle.folder import MANIFEST
+from contracts.model.conformal import AdaptiveCQR, SplitCQR
 from contracts.model.features import FeatureRow
-from contracts.model.grid import HORIZONS, LEVEL_NAMES
-from tests.market import TestMarket
+from contracts.model.grid import BAR_SECONDS, HORIZONS, LEVEL_NAMES
+from tests.market import SYMBOLS, TestMarket
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_the_written_manifest_reads_back(market: TestMarket) -> None:
 
 def test_bands_are_ordered_nested_and_scale_with_sigma(market: TestMarket) -> None:
     bundle = market.bundle
-    row = FeatureRow(np.zeros(33), 0.01)
+    row = FeatureRow(np.zeros(33), 0.01, 1.0, bundle.leader.last_open_time + 14_400)
     context = bundle.leader.before(bundle.leader.last_open_time + 14_400)
     small = bundle.predict("AAA", row, context)
     wide = bundle.predict("AAA", row._replace(sigma=0.02), context)
@@ -204,6 +205,66 @@ def test_a_manifest_that_contradicts_itself_is_refused(folder: Path, name: str, 
 def test_impossible_quantiles_are_refused(folder: Path) -> None:
     heads = json.loads((folder / MANIFEST).read_text())["heads"]
     for empirical in ([0.0, -1.0, 0.0, 1.0, 2.0], [-1e308, -1.0, 0.0, 1.0, 2.0]):
-        edit_manifest(folder, heads=[{**heads[0], "empirical": empirical}, *heads[1:]])
-        with pytest.raises(BundleError, match="ascending quantiles"):
+        told = {**heads[0]["empirical"], "BBB": empirical}
+        edit_manifest(folder, heads=[{**heads[0], "empirical": told}, *heads[1:]])
+        with pytest.raises(BundleError, match=r"ascending quantiles within .* of BBB"):
             load_bundle(folder)
+
+
+def test_a_head_that_lacks_a_symbol_is_refused(folder: Path) -> None:
+    heads = json.loads((folder / MANIFEST).read_text())["heads"]
+    del heads[2]["empirical"]["BBB"]
+    edit_manifest(folder, heads=heads)
+    with pytest.raises(BundleError, match="empirical quantiles of each of"):
+        load_bundle(folder)
+
+
+def test_a_bundle_of_the_first_schema_is_refused(folder: Path) -> None:
+    """Its heads have one calibrator for all symbols, and its models learned quantiles, not corrections."""
+    edit_manifest(folder, schema="bundle/1")
+    with pytest.raises(BundleError, match=r"expected a bundle/2 manifest"):
+        load_bundle(folder)
+
+
+def test_every_symbol_gets_back_its_own_calibrators(market: TestMarket, tmp_path: Path) -> None:
+    _, _, contents = verify_bundle(market.folder)
+    widths = {(s, h): (0.1 * h + n, 0.01 * h + n) for n, s in enumerate(SYMBOLS) for h in HORIZONS}
+    wanted = {key: AdaptiveCQR(outer, inner, 0.004, 1_000) for key, (outer, inner) in widths.items()}
+    told = {f"T{h}": {s: wanted[s, h].to_json() for s in SYMBOLS} for h in HORIZONS}
+    files = contents | {"calibrators.json": json.dumps(told).encode()}
+    bundle = load_bundle(write_bundle(tmp_path / "new", market.bundle.manifest, files))
+    assert {
+        (s, h.horizon_bars): c for h in bundle.predictor.heads for s, c in h.calibrators.items()
+    } == wanted
+    row = FeatureRow(np.zeros(33), 0.01, 1.0, bundle.leader.last_open_time + BAR_SECONDS)
+    context = bundle.leader.before(row.close_time)
+    for symbol in SYMBOLS:
+        for horizon, prediction in bundle.predict(symbol, row, context).items():
+            assert prediction.method == "adaptive_cqr"
+            assert prediction.q_hat == dict(zip((0.90, 0.50), widths[symbol, horizon], strict=True))
+
+
+def test_a_trained_bundle_holds_what_each_symbol_taught(market: TestMarket) -> None:
+    for head in market.bundle.predictor.heads:
+        first, second = (head.calibrators[symbol] for symbol in SYMBOLS)
+        assert first.q_hat != second.q_hat
+        assert not np.array_equal(*(head.empirical[symbol] for symbol in SYMBOLS))
+
+
+@pytest.mark.parametrize(
+    ("of_bbb", "match"),
+    [
+        (None, "'BBB'"),
+        (SplitCQR(0.1, 0.1, 99).to_json(), "expected calibrator adaptive_cqr, found split_cqr"),
+    ],
+)
+def test_calibrators_that_do_not_fit_the_manifest_are_refused(
+    folder: Path, of_bbb: dict[str, object] | None, match: str
+) -> None:
+    told = json.loads((folder / "calibrators.json").read_text())
+    del told["T54"]["BBB"]
+    if of_bbb is not None:
+        told["T54"]["BBB"] = of_bbb
+    rewrite(folder, "calibrators.json", json.dumps(told).encode())
+    with pytest.raises(BundleError, match=match):
+        load_bundle(folder)

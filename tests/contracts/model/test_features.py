@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.model.candle import Candle, violation
-from contracts.model.features import FeatureFold
+from contracts.model.features import FeatureFold, FeatureRow
 from contracts.model.grid import BAR_SECONDS
 from contracts.model.intake import SymbolFold
 from contracts.model.snapshot import dump_symbol, load_symbol
@@ -19,12 +19,18 @@ from contracts.model.spec import BASE_FEATURES, BASE_NAMES, WARM_UP_BARS, Featur
 from .paths import START, random_candles
 from .slow_features import features as slow_features
 from .slow_features import sigma as slow_sigma
+from .slow_features import volatility_ratio as slow_ratio
+
+
+def told(row: FeatureRow) -> np.ndarray:
+    """All of a row but its time."""
+    return np.append(row.values, (row.sigma, row.volatility_ratio))
 
 
 def fold_all(candles: list[Candle]) -> list[np.ndarray]:
     fold = FeatureFold()
     rows = [fold.update(candle) for candle in candles]
-    return [np.append(row.values, row.sigma) for row in rows if row is not None]
+    return [told(row) for row in rows if row is not None]
 
 
 def test_the_published_set_has_33_documented_features() -> None:
@@ -41,6 +47,8 @@ def test_every_feature_equals_its_written_formula(seed: int) -> None:
         row = fold.update(candle)
     assert row is not None
     assert row.sigma == pytest.approx(slow_sigma(candles), rel=1e-11)
+    assert row.volatility_ratio == pytest.approx(slow_ratio(candles), rel=1e-11)
+    assert row.close_time == candles[-1].open_time + BAR_SECONDS
     expected = slow_features(candles)
     for name, value in zip(BASE_NAMES, row.values, strict=True):
         assert value == pytest.approx(expected[name], rel=1e-7, abs=1e-9), name
@@ -87,8 +95,9 @@ def test_rows_are_finite_whatever_valid_bars_come(
         row = fold.update(candle)
         assert row is not None
         assert np.isfinite(row.values).all(), dict(zip(BASE_NAMES, row.values, strict=True))
-        assert math.isfinite(row.sigma)
-        assert row.sigma > 0
+        for positive in (row.sigma, row.volatility_ratio):
+            assert math.isfinite(positive)
+            assert positive > 0
 
 
 @given(cut=st.integers(1, 460), seed=st.integers(0, 3))
@@ -106,7 +115,7 @@ def test_a_restored_fold_continues_bit_for_bit(cut: int, seed: int) -> None:
         assert (ahead.row is None) == (again.row is None)
         if ahead.row is not None and again.row is not None:
             assert ahead.row.values.tobytes() == again.row.values.tobytes()
-            assert ahead.row.sigma == again.row.sigma
+            assert ahead.row[1:] == again.row[1:]
 
 
 def test_a_fold_never_sees_the_future() -> None:
@@ -129,7 +138,7 @@ def test_a_copy_is_independent() -> None:
     rows = [twin.update(candle) for candle in candles[390:]]
     last = fold_all(candles)[-1]
     assert rows[-1] is not None
-    assert (np.append(rows[-1].values, rows[-1].sigma) == last).all()
+    assert (told(rows[-1]) == last).all()
 
 
 def test_the_hash_tells_feature_sets_apart() -> None:

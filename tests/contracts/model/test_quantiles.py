@@ -1,4 +1,4 @@
-"""Rearrangement, crossing rate and blend, against their definitions."""
+"""Rearrangement, crossing rate and correction, against their definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from contracts.model.grid import LEVELS, MEDIAN
-from contracts.model.quantiles import blend, crossing_rate, rearrange
+from contracts.model.quantiles import correct, crossing_rate, rearrange
 
 FINITE = st.floats(-1e6, 1e6)
 Rows = NDArray[np.float64]
@@ -50,27 +50,42 @@ def test_equal_neighbours_do_not_cross() -> None:
     assert crossing_rate(np.zeros((3, 5))) == 0.0
 
 
-@given(rows, hnp.arrays(np.float64, len(LEVELS), elements=FINITE), st.floats(0, 1), st.floats(0, 1))
-def test_the_blend_is_its_formula(learned: Rows, empirical: Rows, weight: float, shrink: float) -> None:
-    found = blend(learned, empirical, weight, shrink)
-    for row, mixed in zip(learned, found, strict=True):
+levels = hnp.arrays(np.float64, len(LEVELS), elements=FINITE)
+
+
+@given(levels, rows, st.floats(0, 1), st.floats(0, 1))
+def test_the_correction_is_its_formula(empirical: Rows, moves: Rows, weight: float, shrink: float) -> None:
+    found = correct(empirical, moves, weight, shrink)
+    for row, corrected in zip(moves, found, strict=True):
         for level in range(len(LEVELS)):
-            expected = weight * row[level] + (1 - weight) * empirical[level]
-            assert mixed[level] == (expected * (1 - shrink) if level == MEDIAN else expected)
-    assert np.array_equal(found[0], blend(learned[0], empirical, weight, shrink))
-    assert np.array_equal(found, blend(learned, np.tile(empirical, (len(learned), 1)), weight, shrink))
+            expected = empirical[level] + weight * row[level]
+            assert corrected[level] == (expected * (1 - shrink) if level == MEDIAN else expected)
+    assert np.array_equal(found[0], correct(empirical, moves[0], weight, shrink))
+    assert np.array_equal(found, correct(np.tile(empirical, (len(moves), 1)), moves, weight, shrink))
 
 
-@given(rows, hnp.arrays(np.float64, len(LEVELS), elements=FINITE))
-def test_weights_of_one_and_zero_return_one_side(learned: Rows, empirical: Rows) -> None:
-    before = learned.copy()
-    assert np.array_equal(blend(learned, empirical, 1.0, 0.0), learned)
-    assert np.array_equal(blend(learned, empirical, 0.0, 0.0), np.broadcast_to(empirical, learned.shape))
-    mixed = blend(learned, empirical, [1.0, 0.0, 1.0, 0.0, 1.0], 1.0)
-    assert np.array_equal(mixed[:, 0], learned[:, 0])
-    assert np.array_equal(mixed[:, 1], np.full(len(learned), empirical[1]))
+@given(levels, rows)
+def test_no_weight_leaves_the_empirical_quantiles(empirical: Rows, moves: Rows) -> None:
+    before = moves.copy(), empirical.copy()
+    left = correct(empirical, moves, 0.0, 0.0)
+    assert np.array_equal(left, np.broadcast_to(empirical, moves.shape))
+    assert not np.shares_memory(left, empirical)
+    assert np.array_equal(correct(empirical, moves, 1.0, 0.0), empirical + moves)
+    mixed = correct(empirical, moves, [1.0, 0.0, 1.0, 0.0, 1.0], 1.0)
+    assert np.array_equal(mixed[:, 0], empirical[0] + moves[:, 0])
+    assert np.array_equal(mixed[:, 1], np.full(len(moves), empirical[1]))
     assert (mixed[:, MEDIAN] == 0).all()
-    assert np.array_equal(learned, before)
+    assert np.array_equal(moves, before[0])
+    assert np.array_equal(empirical, before[1])
+
+
+def test_every_row_may_correct_its_own_symbol() -> None:
+    """Rows of two symbols in one batch get what each gets alone."""
+    own = np.array([[-2.0, -1.0, 0.0, 1.0, 2.0], [-3.0, -1.5, 0.2, 1.5, 3.0]])
+    moves = np.array([[0.1, 0.2, 0.3, 0.4, 0.5], [-0.1, -0.2, -0.3, -0.4, -0.5]])
+    both = correct(own, moves, 0.7, 0.5)
+    for n in range(2):
+        assert np.array_equal(both[n], correct(own[n], moves[n], 0.7, 0.5))
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (6,), (5, 4)])
@@ -89,11 +104,11 @@ def test_misuse_is_refused() -> None:
         crossing_rate(np.zeros(5))
     for weight in (-0.1, 1.1, np.nan, [0.5, 0.5]):
         with pytest.raises(ValueError, match="weight"):
-            blend(q, q, weight, 0.0)
+            correct(q, q, weight, 0.0)
     for shrink in (-0.1, 1.1, np.nan):
         with pytest.raises(ValueError, match="median_shrink"):
-            blend(q, q, 1.0, shrink)
+            correct(q, q, 1.0, shrink)
     with pytest.raises(ValueError, match="shape"):
-        blend(q, np.zeros((3, 5)), 1.0, 0.0)
+        correct(np.zeros((3, 5)), q, 1.0, 0.0)
     with pytest.raises(ValueError, match="finite"):
-        blend(q, np.full(5, np.inf), 1.0, 0.0)
+        correct(np.full(5, np.inf), q, 1.0, 0.0)

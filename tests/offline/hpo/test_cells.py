@@ -1,8 +1,9 @@
-"""Cells: a Latin square, scored as the shipped blend would be."""
+"""Cells: a Latin square, scored as the shipped correction would be."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import chain
 
 import lightgbm as lgb
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInputError
 from contracts.model.grid import LEVELS, MEDIAN
-from contracts.model.quantiles import blend
+from contracts.model.quantiles import correct
 from contracts.model.spec import FeatureSpec
 from offline.dataset import build_dataset
 from offline.hpo import CellGrid, CellPool, Score, TunedSettings, latin_rungs
@@ -23,22 +24,31 @@ from offline.metrics import pinball
 from offline.split import purged_kfold
 from offline.train import TrainSettings
 from offline.train.boosters import Cell, fit_levels, predict_levels
+from offline.train.empirical import shrunken_quantiles
 from tests.market import START
 from tests.offline.hpo.tiny import market
 
 
-@given(st.integers(1, 9))
-def test_every_rung_holds_each_fold_and_each_level_once(n: int) -> None:
-    rungs = latin_rungs(n)
+@given(st.integers(2, 12))
+def test_every_rung_holds_each_fold_once_and_levels_evenly(folds: int) -> None:
+    rungs = latin_rungs(folds)
     for rung in rungs:
-        assert sorted(fold for fold, _ in rung) == list(range(n))
-        assert sorted(level for _, level in rung) == list(range(n))
-    assert len(set(chain.from_iterable(rungs))) == n * n
+        assert [fold for fold, _ in rung] == list(range(folds))
+        counts = Counter(level for _, level in rung)
+        assert max(counts.values()) - min(counts[level] for level in range(5)) <= 1
+    assert len(set(chain.from_iterable(rungs))) == folds * len(LEVELS)
 
 
-def test_a_score_is_the_pinball_of_the_blend_on_rows_not_trained_on() -> None:
-    """Recomputed with the training code's own fits, splits, blend and loss."""
-    dataset, _ = market()
+def test_a_rung_of_few_folds_sees_both_tails_or_the_middle() -> None:
+    for rung in latin_rungs(3):
+        levels = [level for _, level in rung]
+        assert max(levels) - min(levels) >= 2
+
+
+def test_a_score_is_the_pinball_of_the_correction_on_rows_not_trained_on() -> None:
+    """Recomputed with the training code's own fits, splits, empirical quantiles, correction and loss."""
+    histories = simulate(MarketSpec(), ("AAA", "BBB"), 900, START, seed=5).histories
+    dataset = build_dataset(list(histories.values()), FeatureSpec())
     settings = TrainSettings(rounds=7, learning_rate=0.1)
     with CellPool(2) as pool:
         losses = CellGrid(dataset, 42).all_rungs(TunedSettings(rounds=7, learning_rate=0.1), pool)
@@ -48,10 +58,11 @@ def test_a_score_is_the_pinball_of_the_blend_on_rows_not_trained_on() -> None:
     standardised, log_return = [], []
     for fold in purged_kfold(dataset.close_time[known], 42, 5):
         train, test = known[fold.train_idx], known[fold.test_idx]
-        learned = predict_levels(
-            fit_levels(Cell("", dataset.rows[train], targets[train]), settings), dataset.rows[test]
-        )
-        bands = blend(learned, np.quantile(targets[train], LEVELS), WEIGHTS[w], SHRINKS[s])
+        empirical = shrunken_quantiles(targets[train], dataset.symbol[train], 2)
+        base = empirical[dataset.symbol[train]]
+        boosters = fit_levels(Cell("", dataset.rows[train], targets[train], settings, base))
+        moves = predict_levels(boosters, dataset.rows[test])
+        bands = correct(empirical[dataset.symbol[test]], moves, WEIGHTS[w], SHRINKS[s])
         loss = pinball(targets[test], bands)
         standardised.append(loss.mean())
         log_return.append((loss * (dataset.sigma[test] * math.sqrt(42))[:, None]).mean())
@@ -76,13 +87,17 @@ def test_threads_and_order_do_not_change_a_cell() -> None:
 
 def test_default_tuned_settings_train_the_default_models() -> None:
     stream = np.random.default_rng(0)
-    cell = Cell("", stream.standard_normal((500, 4)), stream.standard_normal(500))
-    plain, tuned = (fit_levels(cell, s(rounds=5)) for s in (TrainSettings, TunedSettings))
-    rows = cell.rows[:50]
+    rows, targets = stream.standard_normal((500, 4)), stream.standard_normal(500)
+    base = np.tile(np.quantile(targets, LEVELS), (500, 1))
+
+    def fitted(settings: TrainSettings) -> list[lgb.Booster]:
+        return fit_levels(Cell("", rows, targets, settings, base))
+
+    plain, tuned = (fitted(s(rounds=5)) for s in (TrainSettings, TunedSettings))
     assert np.array_equal(predict_levels(plain, rows), predict_levels(tuned, rows))
     bagged = TunedSettings(bagging_fraction=0.5).lightgbm(LEVELS[MEDIAN], 500)
     assert bagged["bagging_freq"] == 1, "without it LightGBM ignores the fraction"
-    assert isinstance(fit_levels(cell, TunedSettings(rounds=5).proxy())[0], lgb.Booster)
+    assert isinstance(fitted(TunedSettings(rounds=5).proxy())[0], lgb.Booster)
 
 
 @pytest.mark.parametrize("n_bars", [300, 420, 700])

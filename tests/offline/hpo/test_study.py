@@ -14,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from contracts.errors import BadInputError
 from offline.hpo import (
     CellGrid,
     CellPool,
@@ -26,7 +27,8 @@ from offline.hpo import (
     params_path,
     search,
 )
-from offline.hpo.cells import N_FOLDS
+from offline.hpo.cells import N_RUNGS
+from offline.hpo.plan import EMBARGO_BARS
 from offline.hpo.sampling import RungPruner, sampler_seed
 from offline.hpo.space import START, grid_points
 from offline.hpo.storage import open_storage
@@ -59,7 +61,7 @@ def test_trials_are_pruned_after_whole_rungs_only(whole: Path) -> None:
     assert complete
     # min_resource 1 and reduction factor 3: decisions after rungs 1 and 3 of 5, never at another step.
     assert {t.last_step for t in pruned} <= {1, 3}
-    assert all(list(t.intermediate_values) == list(range(1, N_FOLDS + 1)) for t in complete)
+    assert all(list(t.intermediate_values) == list(range(1, N_RUNGS + 1)) for t in complete)
 
 
 def test_the_first_trial_is_the_defaults_and_the_others_differ(whole: Path) -> None:
@@ -218,5 +220,18 @@ def test_a_proxy_search_ships_what_the_full_fit_scored(tmp_path: Path) -> None:
     with CellPool(2) as pool:
         settings = load_best_params(file)
         assert isinstance(settings, TunedSettings)
-        again = Score.best(CellGrid(market()[0], 42).all_rungs(settings, pool))
+        again = Score.best(CellGrid(market()[0], 42, embargo_bars=EMBARGO_BARS).all_rungs(settings, pool))
     assert again.pinball_standardised == min(full)
+
+
+def test_results_of_another_search_are_not_written_over(whole: Path, tmp_path: Path) -> None:
+    for name in ("journal.log", params_path(whole, 42).name):
+        (tmp_path / name).write_bytes((whole / name).read_bytes())
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(BadInputError, match="another --out, or overwrite with --replace"):
+        run(tmp_path, SearchPlan(trials=1, embargo_bars=9))
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    run(tmp_path, SearchPlan(trials=1, embargo_bars=9), replace=True)
+    assert params_path(tmp_path, 42).read_bytes() != params_path(whole, 42).read_bytes()
+    run(tmp_path, PLAN, replace=True)
+    assert params_path(tmp_path, 42).read_bytes() == params_path(whole, 42).read_bytes(), "both are kept"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -11,19 +15,33 @@ from contracts.model.candle import History
 from contracts.model.context import LeaderTrack
 from contracts.model.grid import BAR_SECONDS, HORIZONS
 from contracts.model.spec import FeatureSpec
-from offline.dataset import Dataset
+from offline.calibration import CalibrationChoice
+from offline.dataset import Dataset, build_dataset
+from offline.train import TrainPlan, train
 from offline.validate import CpcvSettings, split_folds
-from offline.validate.cpcv import _without_tested
-from tests.offline.validate.conftest import CPCV, Run
+from offline.validate.cpcv import _without_tested, cross_validate
+from offline.validate.refit import predicted
+from offline.validate.store import WindowStore
+from offline.validate.windows import rows_of
+from tests.offline.validate.conftest import CPCV, QUICK, Run
 
 
 def dataset_at(bars: list[int]) -> Dataset:
     n = len(bars)
     times = np.array(bars, dtype=np.int64) * BAR_SECONDS
     symbol = np.zeros(n, dtype=np.int64)
-    empty = LeaderTrack.empty()
     return Dataset(
-        FeatureSpec(), ("A",), symbol, times, np.zeros((n, 33)), np.ones(n), np.zeros((n, 4)), {}, empty, 12
+        spec=FeatureSpec(),
+        symbols=("A",),
+        symbol=symbol,
+        close_time=times,
+        rows=np.zeros((n, 33)),
+        sigma=np.ones(n),
+        volatility_ratio=np.ones(n),
+        returns=np.zeros((n, 4)),
+        states={},
+        leader=LeaderTrack.empty(),
+        max_gap_bars=12,
     )
 
 
@@ -69,3 +87,36 @@ def test_the_spread_is_that_of_the_ratios(walked: Run) -> None:
         assert summary["variance_between_folds"] == pytest.approx(np.std(ratios, ddof=1), rel=0.05)
         assert summary["coverage_90"] == pytest.approx(np.mean([f["coverage_90"] for f in folds]))
         assert all(0.5 < ratio < 2 for ratio in ratios)
+
+
+def test_folds_are_calibrated_by_split_cqr_whatever_ships(
+    walked: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run planned adaptive CQR; asked for with split or Mondrian, its finished folds are the answer."""
+    shutil.copytree(walked.folder / "windows", tmp_path / "windows")
+    dataset = build_dataset(walked.histories, FeatureSpec(leader="AAA"))
+    monkeypatch.setattr("offline.validate.cpcv.trained", lambda *_: pytest.fail("trained a fold again"))
+    for method in ("split_cqr", "mondrian_cqr"):
+        plan = TrainPlan(QUICK, calibration=dict.fromkeys(HORIZONS, CalibrationChoice(method)))
+        store = WindowStore(tmp_path / "windows")
+        told = cross_validate(dataset, walked.histories, CPCV, plan, HORIZONS, store)
+        assert told == walked.validation.results["cpcv"]
+
+
+def test_a_folds_calibration_widens_every_row_of_a_horizon_alike(walked: Run) -> None:
+    dataset = build_dataset(walked.histories, FeatureSpec(leader="AAA"))
+    labelled = rows_of(dataset, np.isfinite(dataset.returns).any(axis=1))
+    fold = split_folds(labelled, CPCV)[1]
+    plan = TrainPlan(QUICK, calibration=dict.fromkeys(HORIZONS, CalibrationChoice("split_cqr")))
+    heads = train(rows_of(labelled, fold.train_idx), plan)
+    _, raw = predicted(heads, labelled, fold.test_idx)
+    (file,) = (walked.folder / "windows").glob("cpcv-2-*.window")
+    key = file.read_bytes().split(b" ", 2)[1].decode()
+    arrays = WindowStore(file.parent).load("cpcv-2", key)
+    assert arrays is not None
+    for h, head in enumerate(heads):
+        first, second = head.head.calibrators.values()
+        assert first == second
+        unit = labelled.sigma[fold.test_idx] * math.sqrt(HORIZONS[h])
+        expected = first.interval(raw[:, h]) * unit[:, None]
+        np.testing.assert_allclose(arrays["issued"][:, h], expected, rtol=1e-12)

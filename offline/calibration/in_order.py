@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from contracts.model.calibrator import BandContext, Calibrator, ClosedLabel
 from contracts.model.grid import BAR_SECONDS
-from contracts.model.spec import CONTEXT_MEMORY_BARS
 
 Array = NDArray[np.float64]
-
-Opening = Callable[[Calibrator, Calibrator | None], Calibrator]
-"""Which calibrator a symbol opens a window with, given the refit's own and the one the symbol ended the
-window before with (None in the first)."""
-
-
-def fresh(refitted: Calibrator, previous: Calibrator | None) -> Calibrator:  # noqa: ARG001 - the interface's
-    """The refit's own calibrator: it has been calibrated on every label closed by then."""
-    return refitted
-
-
-def volatility_ratios(symbol: NDArray[np.int64], sigma: Array) -> Array:
-    """Each row's scale over the geometric mean of its symbol's last 1,000 (fewer at the start), shape (n,).
-
-    Rows are in time order; a row's ratio uses itself and earlier rows only.
-    """
-    answer = np.ones(len(sigma))
-    for one in np.unique(symbol):
-        mine = symbol == one
-        logs = pd.Series(np.log(sigma[mine]))
-        answer[mine] = np.exp(logs - logs.rolling(CONTEXT_MEMORY_BARS, min_periods=1).mean())
-    return answer
 
 
 def serve_in_order(
     calibrator: Calibrator,
-    still_open: Iterable[ClosedLabel],
     quantiles: Array,
     contexts: Iterable[BandContext],
     labels: Array,
@@ -50,11 +25,11 @@ def serve_in_order(
     """Calibrate one symbol's rows, in the order of time, and learn from each label as it closes.
 
     `quantiles` (n, 5) are rearranged and standardised, `labels` (n,) the standardised returns, NaN where
-    there is none. `still_open` are labels of earlier bands, in closing order. A label that closes with
+    there is none. A label that closes with
     the very bar a band is issued at has taught before it. Returns the issued quantiles (n, 5), infinite
     where the calibrator has too few scores, and the calibrator after every label closed by `until`.
     """
-    queue = deque(still_open)
+    queue: deque[ClosedLabel] = deque()
     issued = np.empty_like(quantiles)
     for number, (raw, context, label) in enumerate(zip(quantiles, contexts, labels, strict=True)):
         while queue and queue[0].closed_at <= context.close_time:
