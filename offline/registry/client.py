@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ def registry(tracking_uri: str, timeout_s: float = 3.0) -> Iterator[Any]:
     """An `MlflowClient` of `tracking_uri`; what it raises comes out as RegistryError."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # It would stand in the middle of a JSON answer.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # With MLflow's defaults one look-up blocked 246 s while the server was down.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(max(1, round(timeout_s))))
@@ -43,9 +46,10 @@ def registry(tracking_uri: str, timeout_s: float = 3.0) -> Iterator[Any]:
     try:
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, OSError) as error:
+        told = re.sub(r"//[^/@\s]*@", "//***@", next(iter(str(error).splitlines()), type(error).__name__))
         raise RegistryError(
-            f"expected an answer of the MLflow registry, found: {str(error).splitlines()[0]}; start it, or "
-            "name another with --tracking-uri"
+            f"expected an answer of the MLflow registry, found: {told}; start it, or name another with "
+            "--tracking-uri"
         ) from error
 
 

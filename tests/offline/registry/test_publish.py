@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts.model.calibrator import BandContext
 from contracts.model.grid import HORIZONS, LEVEL_NAMES
 from contracts.registry import BUNDLE_MODEL, horizon_model
 from offline.dataset import build_dataset
@@ -18,23 +19,6 @@ from tests.market import TestMarket
 from worker.champion import ChampionError, RegistrySettings, fetch_champion, last_champion
 
 pytestmark = pytest.mark.xdist_group("registry")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("registry")
-
-
-@pytest.fixture(scope="module")
-def published(home: Path, market: TestMarket) -> Published:
-    return publish(market.folder, sqlite_uri(home), artifacts=home / "artifacts")
-
-
-@pytest.fixture(scope="module")
-def client(home: Path, published: Published) -> Any:
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(sqlite_uri(home), sqlite_uri(home))
 
 
 def test_the_bundle_version_pins_four_horizon_models(
@@ -71,15 +55,24 @@ def test_a_registered_horizon_model_says_what_the_bundle_says(
 
     mlflow.set_tracking_uri(sqlite_uri(home))
     dataset = build_dataset(list(market.training.values()), market.bundle.spec)
-    rows, sigma = dataset.rows[::101], dataset.sigma[::101]
-    frame = pd.DataFrame(rows, columns=list(market.bundle.spec.names)).assign(sigma=sigma)
+    at = range(0, len(dataset), 101)
+    names = [dataset.symbols[dataset.symbol[n]] for n in at]
+    assert set(names) == set(dataset.symbols)
+    frame = pd.DataFrame(dataset.rows[at], columns=list(market.bundle.spec.names)).assign(
+        sigma=dataset.sigma[at], volatility_ratio=dataset.volatility_ratio[at], symbol=names
+    )
     for horizon in (42, 60):
         model = mlflow.pyfunc.load_model(f"models:/{horizon_model(horizon)}/{published.horizons[horizon]}")
         answer = model.predict(frame)
         assert list(answer.columns) == list(LEVEL_NAMES)
         expected = [
-            market.bundle.predictor.predict(row, float(s))[horizon].quantiles
-            for row, s in zip(rows, sigma, strict=True)
+            market.bundle.predictor.predict(
+                name,
+                dataset.rows[n],
+                float(dataset.sigma[n]),
+                BandContext(int(dataset.close_time[n]), float(dataset.volatility_ratio[n])),
+            )[horizon].quantiles
+            for n, name in zip(at, names, strict=True)
         ]
         np.testing.assert_array_equal(answer.to_numpy(), np.array(expected))
 
@@ -140,13 +133,3 @@ def test_a_twisted_tag_reaches_no_folder(
     finally:
         client.set_model_version_tag(BUNDLE_MODEL, version.version, "bundle_sha256", honest)
     assert (victim / "precious").read_text() == "x"
-
-
-def test_the_champion_that_is_replaced_becomes_the_previous_one(
-    plain_market: TestMarket, market: TestMarket, tmp_path: Path
-) -> None:
-    uri = sqlite_uri(tmp_path)
-    first = publish(market.folder, uri, artifacts=tmp_path / "artifacts")
-    second = publish(plain_market.folder, uri, artifacts=tmp_path / "artifacts")
-    assert find_champion(uri, "champion").version == second.version
-    assert find_champion(uri, "previous").version == first.version
