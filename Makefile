@@ -45,6 +45,8 @@ format: $(READY) ## rewrite to style
 lock: $(READY) ## pin dependencies anew; needs uv
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --python-version 3.11 pyproject.toml --group dev --all-extras -o requirements/lock.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --python-version 3.11 offline/leaderboard/peers.in -o offline/leaderboard/peers.txt
 
 clean: ## remove the environment, caches and everything runs have made
 	rm -rf $(VENV) var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,7 +21,9 @@ FAILED = 1
 BAD_INPUT = 3
 UNAVAILABLE = 4
 INTERRUPTED = 130
-EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input, 4 server or registry unavailable."
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed or no-go, 2 wrong usage, 3 bad input, 4 server or registry unavailable."
+)
 
 out = Console()
 err = Console(stderr=True)

@@ -11,7 +11,7 @@ from contracts.model.candle import History
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS
 from contracts.model.spec import FeatureSpec
 from offline.dataset import Progress, build_dataset, no_progress
-from offline.train import TrainSettings, train, training_key, write_trained
+from offline.train import TrainPlan, TrainSettings, train, training_key, write_trained
 
 DEFAULT_LEADER = "BTCUSDT"
 """The market's leader: with several symbols and this one among them, its features join every row."""
@@ -46,7 +46,7 @@ def train_bundle(
     bundles: Path,
     *,
     version: str,
-    settings: TrainSettings | None = None,
+    settings: TrainPlan | TrainSettings | None = None,
     leader: str | None = None,
     max_gap_bars: int = DEFAULT_MAX_GAP_BARS,
     out: Path | None = None,
@@ -60,7 +60,7 @@ def train_bundle(
         ValueError: too little history.
         BundleError: a folder is there that is not a whole bundle.
     """
-    settings = settings or TrainSettings()
+    settings = TrainPlan.of(settings)
     folder = out or bundles / f"{version}-{training_key(histories, settings, leader, max_gap_bars)}"
     if folder.exists() and out is None:
         return Trained(folder, load_bundle(folder, accelerate=False), reused=True)

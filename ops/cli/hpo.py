@@ -12,35 +12,56 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from contracts.model.grid import HORIZONS
+from contracts.errors import UnavailableError
 from contracts.model.spec import FeatureSpec
 from offline.dataset import build_dataset
-from offline.hpo import CellPool, SearchPlan, StudyProgress, ThermalGuard, plan_workers, search
-from ops.cli.bar_files import read_histories
-from ops.cli.options import BarFiles, Json, Until, moment
+from offline.hpo import (
+    EMBARGO_BARS,
+    N_FOLDS,
+    CellPool,
+    SearchPlan,
+    StudyOutcome,
+    StudyProgress,
+    ThermalGuard,
+    plan_workers,
+    search,
+    tracked,
+)
+from offline.tracking import Registry, log_study
+from ops.cli.bar_files import chosen_histories
+from ops.cli.horizons import Horizons, chosen_horizons
+from ops.cli.options import (
+    BarFiles,
+    Json,
+    Leader,
+    Since,
+    Symbols,
+    TrackingUri,
+    Until,
+    moment,
+    settings_with,
+)
 from ops.console import err, out, print_json, progress_bars, told_errors
 from ops.settings import Settings
 from ops.training import choose_leader
 
-EXAMPLE = "Example: bands hpo --bars binance_BTCUSDT_4h.parquet --horizons 42,48 --trials 50"
+EXAMPLE = "Example: bands hpo --bars binance_BTCUSDT_4h.parquet --horizons 42 48 --trials 50"
 
 
 def run(
     bars: BarFiles,
-    symbols: Annotated[
-        list[str] | None, typer.Option(help="Keep these symbols only; separated by commas, or repeated.")
-    ] = None,
-    horizons: Annotated[
-        list[str] | None,
-        typer.Option(help="Bars ahead, separated by commas, or repeated; default: 42,48,54,60."),
-    ] = None,
+    symbols: Symbols = None,
+    horizons: Horizons = None,
     trials: Annotated[
         int, typer.Option(min=1, help="Finished trials per horizon, earlier runs' included.")
     ] = 50,
+    folds: Annotated[int, typer.Option(min=2, help="Calendar blocks, each tested in turn.")] = N_FOLDS,
+    embargo: Annotated[
+        int, typer.Option(min=0, help="Bars left out of training behind each tested block.")
+    ] = EMBARGO_BARS,
+    since: Since = None,
     until: Until = None,
-    leader: Annotated[
-        str | None, typer.Option(help="Market leader, or `none`; default BTCUSDT among several symbols.")
-    ] = None,
+    leader: Leader = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Where results go; default: hpo in the workspace.")
     ] = None,
@@ -55,24 +76,29 @@ def run(
     threads: Annotated[
         str | None, typer.Option(help="Fits at once, or `published` (20); default: one per fast core.")
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite results of other bars or settings in --out.")
+    ] = False,
+    track: Annotated[bool, typer.Option(help="Log the trials to the MLflow registry.")] = True,
+    tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
     """The same command goes on where it was interrupted, and ends with the same result."""
     with told_errors():
-        settings = Settings()
-        wanted = _words(symbols) or list(settings.train.symbols)
-        histories = [h.between(None, moment(until)) for h, _ in read_histories(bars)]
-        found = [history.symbol for history in histories]
-        if missing := sorted(set(wanted) - set(found)):
-            raise ValueError(
-                f"expected --symbols among {', '.join(found)}, found {', '.join(missing)}; give their bars"
-            )
-        histories = [h for h in histories if not wanted or h.symbol in wanted]
+        settings = settings_with(tracking_uri=tracking_uri)
+        asked = chosen_horizons(horizons)
+        histories = chosen_histories(bars, symbols, settings.train.symbols, moment(since), moment(until))
         chosen = choose_leader([h.symbol for h in histories], leader)
-        plan = SearchPlan(trials=trials, seed=settings.train.seed, grid=grid, proxy=proxy)
+        plan = SearchPlan(
+            trials=trials,
+            seed=settings.train.seed,
+            grid=grid,
+            proxy=proxy,
+            folds=folds,
+            embargo_bars=embargo,
+        )
         workers = plan_workers(threads or settings.train.threads)
         target = folder or settings.workspace_path / "hpo"
-        asked = [_horizon(word) for word in _words(horizons)] or list(HORIZONS)
         with progress_bars(quiet=as_json) as progress:
             dataset = build_dataset(
                 histories,
@@ -80,26 +106,42 @@ def run(
                 max_gap_bars=settings.train.max_gap_bars,
                 progress=progress,
             )
+        outcomes: list[StudyOutcome] = []
         guard = ThermalGuard(workers, told=_told_hot)
         with _bars(quiet=as_json) as on_progress, CellPool(workers, guard) as pool:
             files = search(
-                dataset, histories, asked, plan, target, pool, storage=storage, on_progress=on_progress
+                dataset,
+                histories,
+                asked,
+                plan,
+                target,
+                pool,
+                storage=storage,
+                replace=replace,
+                on_progress=on_progress,
+                on_outcome=outcomes.append,
             )
         results = [(file, json.loads(file.read_text())) for file in files]
         if as_json:
             print_json([{"file": str(file), **result} for file, result in results])
         else:
             _show(results)
+        if track:
+            _track(outcomes, plan, settings)
 
 
-def _words(given: list[str] | None) -> list[str]:
-    return [word for part in given or [] for word in part.replace(",", " ").split()]
-
-
-def _horizon(word: str) -> int:
-    if not word.isdecimal() or int(word) not in HORIZONS:
-        raise ValueError(f"expected --horizons among {', '.join(map(str, HORIZONS))}, found {word!r}")
-    return int(word)
+def _track(outcomes: list[StudyOutcome], plan: SearchPlan, settings: Settings) -> None:
+    own = settings.registry.tracking_uri
+    place = Registry(settings.registry_uri, None if own else settings.mlflow_path / "artifacts")
+    try:
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.horizon):
+            logged = log_study(place, tracked(outcome, plan))
+            err.print(f"T{outcome.horizon}: {logged.new_steps} trials logged to MLflow run {logged.run_id}")
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"{error}. The search is finished and its results are written; the same command again logs what "
+            "is missing, --no-track leaves it out"
+        ) from error
 
 
 def _told_hot(workers: int) -> None:

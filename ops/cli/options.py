@@ -12,7 +12,7 @@ from ops.settings import Settings
 
 BarFiles = Annotated[
     list[Path],
-    typer.Option("--bars", help="Parquet or CSV file of 4-hour bars; give it once per file.", exists=False),
+    typer.Option("--bars", help="Parquet or CSV files of 4-hour bars, or folders of them.", exists=False),
 ]
 OptionalBarFiles = Annotated[
     list[Path] | None,
@@ -28,6 +28,25 @@ TrackingUri = Annotated[
 ]
 Until = Annotated[
     str | None, typer.Option("--until", help="Use bars that close by this time, e.g. 2024-01-01 (UTC).")
+]
+
+Since = Annotated[
+    str | None, typer.Option("--since", help="Leave out bars before this time, e.g. 2013-01-01 (UTC).")
+]
+
+Symbols = Annotated[
+    list[str] | None, typer.Option("--symbols", help="Only these, e.g. `BTCUSDT ETHUSDT`; default: all.")
+]
+Leader = Annotated[
+    str | None, typer.Option("--leader", help="Market leader, or `none`; default BTCUSDT among several.")
+]
+Params = Annotated[
+    Path | None,
+    typer.Option("--params", help="Folder of `bands hpo`: train each horizon as tuned there."),
+]
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option("--calibration", help="File of `bands calibrate`: each horizon's best calibrator."),
 ]
 
 

@@ -38,13 +38,18 @@ def run(
 
 
 def to_registry(bundle: Path, settings: Settings, alias: str, *, quiet: bool = False) -> Published:
-    """Publish `bundle` to the registry of `settings`."""
-    settings.mlflow_path.mkdir(parents=True, exist_ok=True)
+    """Publish `bundle` to the registry of `settings`.
+
+    Raises:
+        BundleError: the folder does not verify.
+        RegistryError: the registry can not be reached or refuses; the same call again goes on.
+    """
+    own = settings.registry.tracking_uri
     with progress_bars(quiet=quiet) as progress:
         return publish(
             bundle,
             settings.registry_uri,
-            artifacts=None if settings.registry.tracking_uri else settings.mlflow_path / "artifacts",
+            artifacts=None if own else settings.mlflow_path / "artifacts",
             alias=alias,
             progress=progress,
         )

@@ -8,11 +8,24 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from offline.train import TrainSettings
-from ops.cli.bar_files import read_histories
-from ops.cli.options import BarFiles, Json, Until, moment
+from offline.tracking import track_training
+from ops.cli.bar_files import chosen_histories
+from ops.cli.options import (
+    BarFiles,
+    CalibrationFile,
+    Json,
+    Leader,
+    Params,
+    Since,
+    Symbols,
+    TrackingUri,
+    Until,
+    moment,
+    settings_with,
+)
 from ops.console import out, print_json, progress_bars, told_errors
-from ops.settings import Settings
+from ops.planning import training_plan
+from ops.tracking import track as track_run
 from ops.training import Trained, choose_leader, train_bundle
 
 EXAMPLE = "Example: bands train --bars binance_BTCUSDT_4h.parquet --until 2024-01-01"
@@ -20,34 +33,31 @@ EXAMPLE = "Example: bands train --bars binance_BTCUSDT_4h.parquet --until 2024-0
 
 def run(
     bars: BarFiles,
+    symbols: Symbols = None,
     until: Until = None,
-    since: Annotated[str | None, typer.Option(help="Leave out bars before this time.")] = None,
+    since: Since = None,
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = "0.1.0",
-    leader: Annotated[
-        str | None, typer.Option(help="Market leader, or `none`; default BTCUSDT among several symbols.")
-    ] = None,
+    params: Params = None,
+    calibration: CalibrationFile = None,
+    leader: Leader = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="The bundle's folder; default: a new one in the workspace.")
     ] = None,
+    track: Annotated[bool, typer.Option(help="Log the run to the MLflow registry.")] = True,
+    tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
     """The same bars and settings are trained once; the second time the bundle is reused."""
     with told_errors():
-        settings = Settings()
-        start = moment(since)
-        histories = [h.between(start, moment(until)) for h, _ in read_histories(bars)]
-        if wanted := settings.train.symbols:
-            histories = [h for h in histories if h.symbol in wanted]
+        settings = settings_with(tracking_uri=tracking_uri)
+        histories = chosen_histories(bars, symbols, settings.train.symbols, moment(since), moment(until))
         chosen = choose_leader([h.symbol for h in histories], leader)
-        plan = TrainSettings(
-            seed=settings.train.seed, threads=settings.train.threads, folds=settings.train.folds
-        )
         with progress_bars(quiet=as_json) as progress:
             trained = train_bundle(
                 histories,
                 settings.bundles_path,
                 version=version,
-                settings=plan,
+                settings=training_plan(settings, params, calibration),
                 leader=chosen,
                 max_gap_bars=settings.train.max_gap_bars,
                 out=folder,
@@ -66,6 +76,10 @@ def run(
         else:
             show(trained)
             out.print(f"next: [bold]bands publish {trained.folder}[/]", soft_wrap=True)
+        if track:
+            track_run(
+                "training", settings, lambda place: track_training(place, trained.bundle, trained.folder)
+            )
 
 
 def show(trained: Trained) -> None:

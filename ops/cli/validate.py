@@ -9,14 +9,26 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from contracts.model.candle import History
-from contracts.model.grid import HORIZONS, iso
-from offline.train import TrainSettings
+from offline.tracking import track_validation
 from offline.validate import CpcvSettings, Validation, WalkForwardSettings, validate
-from ops.cli.bar_files import read_histories
-from ops.cli.options import BarFiles, Json, moment
+from offline.validate.run import RESULTS
+from ops.cli.bar_files import chosen_histories
+from ops.cli.horizons import Horizons, chosen_horizons
+from ops.cli.options import (
+    BarFiles,
+    CalibrationFile,
+    Json,
+    Leader,
+    Params,
+    Since,
+    Symbols,
+    TrackingUri,
+    moment,
+    settings_with,
+)
 from ops.console import out, print_json, progress_bars, told_errors
-from ops.settings import Settings
+from ops.planning import training_plan
+from ops.tracking import track as track_run
 from ops.training import choose_leader
 
 EXAMPLE = "Example: bands validate --bars binance_BTCUSDT_4h.parquet --start 2023-01-01 --end 2024-01-01"
@@ -24,29 +36,27 @@ EXAMPLE = "Example: bands validate --bars binance_BTCUSDT_4h.parquet --start 202
 
 def run(
     bars: BarFiles,
-    symbols: Annotated[
-        str | None, typer.Option(help="Only these, separated by commas; default: all in the files.")
-    ] = None,
-    horizons: Annotated[
-        list[int] | None, typer.Option(help="Horizons to score, e.g. `42 48`; default: all four.")
-    ] = None,
-    more_horizons: Annotated[list[int] | None, typer.Argument(hidden=True)] = None,
+    symbols: Symbols = None,
+    horizons: Horizons = None,
     window: Annotated[str, typer.Option(help="Days that train each refit, or `expanding`.")] = "365",
     step: Annotated[int, typer.Option(help="Days between refits.")] = 30,
     start: Annotated[
         str | None, typer.Option(help="First refit; default: as soon as a window is full.")
     ] = None,
+    since: Since = None,
     end: Annotated[str | None, typer.Option(help="Use bars that close by this time.")] = None,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Where to; default: validation_wf in the workspace.")
     ] = None,
-    leader: Annotated[
-        str | None, typer.Option(help="Market leader, or `none`; default BTCUSDT among several symbols.")
-    ] = None,
+    params: Params = None,
+    calibration: CalibrationFile = None,
+    leader: Leader = None,
     cpcv: Annotated[bool, typer.Option("--cpcv", help="Also run purged cross-validation.")] = False,
     groups: Annotated[int, typer.Option(help="Calendar blocks of --cpcv.")] = 5,
     test_groups: Annotated[int, typer.Option(help="Blocks that --cpcv tests at once.")] = 1,
     embargo: Annotated[int, typer.Option(help="Bars left out behind each tested block.")] = 180,
+    track: Annotated[bool, typer.Option(help="Log the run to the MLflow registry.")] = True,
+    tracking_uri: TrackingUri = None,
     as_json: Json = False,
 ) -> None:
     """Refit, predict the next step, move on: results.json, predictions.parquet, and every finished window.
@@ -54,23 +64,17 @@ def run(
     Interrupted, the same command goes on from the windows that are finished.
     """
     with told_errors():
-        settings = Settings()
-        histories = _chosen(
-            [history for history, _ in read_histories(bars)],
-            tuple(filter(None, symbols.split(","))) if symbols is not None else settings.train.symbols,
-            moment(end),
-        )
+        settings = settings_with(tracking_uri=tracking_uri)
+        histories = chosen_histories(bars, symbols, settings.train.symbols, moment(since), moment(end))
         plan = WalkForwardSettings(_window_days(window), step, moment(start))
         with progress_bars(quiet=as_json) as progress:
             validation = validate(
                 histories,
                 folder or settings.workspace_path / "validation_wf",
                 settings=plan,
-                train_settings=TrainSettings(
-                    seed=settings.train.seed, threads=settings.train.threads, folds=settings.train.folds
-                ),
+                train_settings=training_plan(settings, params, calibration),
                 leader=choose_leader([history.symbol for history in histories], leader),
-                horizons=_horizons(horizons, more_horizons),
+                horizons=chosen_horizons(horizons),
                 cpcv=CpcvSettings(groups, test_groups, embargo) if cpcv else None,
                 max_gap_bars=settings.train.max_gap_bars,
                 progress=progress,
@@ -79,26 +83,9 @@ def run(
             print_json(_summary(validation))
         else:
             _show(validation)
-
-
-def _horizons(told: list[int] | None, more: list[int] | None) -> list[int]:
-    if more and not told:
-        raise ValueError(f"expected options, found {' '.join(map(str, more))}; put --horizons before it")
-    return [*(told or ()), *(more or ())] or list(HORIZONS)
-
-
-def _chosen(histories: list[History], wanted: tuple[str, ...], end: int | None) -> list[History]:
-    found = [history.symbol for history in histories]
-    names = [name.strip() for name in wanted]
-    if unknown := sorted(set(names) - set(found)):
-        raise ValueError(f"expected symbols among {', '.join(found)}, found {', '.join(unknown)}")
-    kept = [h.between(None, end) for h in histories if not names or h.symbol in names]
-    if empty := [history.symbol for history in kept if len(history) == 0]:
-        raise ValueError(
-            f"expected bars of {', '.join(empty)} that close by {iso(end or 0)}, found none; use a later "
-            "--end or leave them out with --symbols"
-        )
-    return kept
+        if track:
+            file = validation.folder / RESULTS
+            track_run("validation", settings, lambda place: track_validation(place, validation.results, file))
 
 
 def _window_days(text: str) -> int | None:

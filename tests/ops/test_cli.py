@@ -16,6 +16,7 @@ from contracts.model.bundle import load_bundle
 from contracts.model.grid import HORIZONS, iso
 from offline.ingest import write_bars
 from ops.cli.app import COMMANDS
+from ops.cli.bench import BENCHMARKS
 from tests.market import LIVE_BARS, SYMBOLS, TRAINING_BARS, TestMarket
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -50,7 +51,7 @@ def _columns(history: Any) -> dict[str, Any]:
     return {name: getattr(history, name) for name in names}
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "bench worker"])
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"bench {name}" for name in BENCHMARKS)])
 def test_every_command_has_help_with_an_example(name: str, tmp_path: Path) -> None:
     if name == "bench":
         return
@@ -64,7 +65,7 @@ def test_the_worker_command_does_not_import_the_training_stack(tmp_path: Path) -
         [
             sys.executable,
             "-c",
-            "import sys; from ops.cli.app import _load; _load('worker');"
+            "from importlib import import_module; import sys; import_module('ops.cli.worker');"
             "print([m for m in ('pandas', 'lightgbm', 'mlflow', 'numba', 'arch') if m in sys.modules])",
         ],
         capture_output=True,

@@ -14,6 +14,7 @@ import pytest
 
 from offline.hpo import load_best_params
 from offline.ingest import write_bars
+from ops.cli.horizons import chosen_horizons
 from tests.offline.hpo.tiny import market
 
 
@@ -35,7 +36,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_interrupted_resumed_and_loaded(home: Path) -> None:
-    words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "42,60", "--trials", "40", "--json")
+    words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "42", "60", "--trials", "40", "--json")
     process = subprocess.Popen(
         command(*words),
         cwd=home,
@@ -61,9 +62,31 @@ def test_interrupted_resumed_and_loaded(home: Path) -> None:
     for result in results:
         assert result["n_trials"] == 40
         assert load_best_params(Path(result["file"])).rounds == result["best_params"]["rounds"]
+    assert done.stderr.count("40 trials logged") == 2
     plain = bands(home, *words[:-1])
     assert "T60" in plain.stdout
     assert "40/40" in plain.stderr
+    assert plain.stderr.count(" 0 trials logged") == 2
+
+
+def test_horizons_in_every_spelling() -> None:
+    assert chosen_horizons(["42,60", "48"]) == [42, 60, 48]
+    assert chosen_horizons(["42", "42"]) == [42]
+    assert chosen_horizons(None) == [42, 48, 54, 60]
+    with pytest.raises(ValueError, match="found '43'"):
+        chosen_horizons(["43"])
+
+
+def test_a_registry_that_is_down_loses_nothing(home: Path) -> None:
+    words = ("--bars", "sim_AAA_4h.parquet", "--horizons", "54", "--trials", "2", "--out", "down")
+    done = bands(home, *words, "--tracking-uri", "http://127.0.0.1:9")
+    told = " ".join(done.stderr.split())
+    assert done.returncode == 4, told
+    assert "its results are written; the same command again logs what is missing" in told
+    assert json.loads((home / "down" / "best_params_T=54.json").read_text())["n_trials"] == 2
+    logged = bands(home, *words)
+    assert logged.returncode == 0
+    assert "2 trials logged" in logged.stderr
 
 
 @pytest.mark.parametrize(
@@ -78,7 +101,7 @@ def test_interrupted_resumed_and_loaded(home: Path) -> None:
 )
 def test_what_goes_wrong_is_told_in_a_sentence(home: Path, words: list[str], told: str) -> None:
     (home / "notes.txt").write_text("not a journal\n")
-    done = bands(home, *words)
+    done = bands(home, *words, "--out", "wrong")
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 3, output
     assert told in output

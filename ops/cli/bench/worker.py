@@ -1,4 +1,4 @@
-"""Benchmarks: ratios and latencies of one run, never a pass or a fail."""
+"""Benchmark of the worker: latency, throughput, memory."""
 
 from __future__ import annotations
 
@@ -12,25 +12,17 @@ from ops.cli.options import Json
 from ops.console import out, print_json, progress_bars, told_errors
 from ops.settings import Settings
 
-app = typer.Typer(
-    help="Measure this machine: latencies and ratios, never a pass or a fail.", no_args_is_help=True
-)
+EXAMPLE = "Example: bands bench worker --bundle var/bundles/0.1.0-5f2c9d1e7a40"
 
 
-@app.callback()
-def _group() -> None:
-    """Benchmarks."""
-
-
-@app.command("worker", epilog="Example: bands bench worker --bundle var/bundles/0.1.0-5f2c9d1e7a40")
-def worker(
+def run(
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle to serve; default: a small simulated one.")
     ] = None,
     bars: Annotated[int, typer.Option(help="Bars for the latency, one at a time.")] = 2_000,
     as_json: Json = False,
 ) -> None:
-    """Bar in to all four records out on the embedded server, throughput in bulk, and memory."""
+    """Latency bar by bar, throughput in bulk, and memory."""
     with told_errors(), progress_bars(quiet=as_json) as progress:
         told = bench_worker(Settings(), bundle, bars, progress)
     if as_json:

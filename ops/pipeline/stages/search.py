@@ -1,0 +1,98 @@
+"""HPO and the plain grid beside it, on the bars to tune on, logged to the registry."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import optuna
+
+from contracts.model.grid import HORIZONS
+from offline.dataset import Progress
+from offline.hpo import (
+    CellPool,
+    SearchPlan,
+    StudyOutcome,
+    StudyProgress,
+    ThermalGuard,
+    plan_workers,
+    search,
+    tracked,
+)
+from offline.hpo.search import METHOD
+from offline.hpo.space import describe_space
+from offline.tracking import log_study
+from ops.pipeline.stage import Done, Stage
+from ops.pipeline.work import Work
+
+
+def _plan(work: Work, *, grid: bool) -> SearchPlan:
+    return SearchPlan(trials=max(1, work.options.trials), seed=work.settings.train.seed, grid=grid)
+
+
+def _inputs(work: Work, *, grid: bool) -> dict[str, Any]:
+    plan = _plan(work, grid=grid)
+    return {
+        "bars": work.bars_told(work.tuning),
+        "leader": work.tuning_leader,
+        "trials": plan.n_trials,
+        "search": {
+            "folds": plan.folds,
+            "embargo_bars": plan.embargo_bars,
+            "space": describe_space(grid=grid),
+        },
+        **work.training_told(),
+        "search method": f"{METHOD}; optuna {optuna.__version__}",
+    }
+
+
+def _run(work: Work, progress: Progress, *, grid: bool) -> Done:
+    plan = _plan(work, grid=grid)
+    outcomes: list[StudyOutcome] = []
+
+    def on_progress(state: StudyProgress) -> None:
+        progress(f"T{state.horizon} trials", state.finished, state.total)
+
+    workers = plan_workers(work.settings.train.threads)
+    with CellPool(workers, ThermalGuard(workers)) as pool:
+        files = search(
+            work.tuning_dataset,
+            work.tuning,
+            list(HORIZONS),
+            plan,
+            work.hpo,
+            pool,
+            replace=True,
+            on_progress=on_progress,
+            on_outcome=outcomes.append,
+        )
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.horizon):
+        log_study(work.registry, tracked(outcome, plan))
+    results = [json.loads(file.read_text()) for file in files]
+    told = ", ".join(
+        f"T{one['horizon_bars']} {one['best_pinball']:.5f} ({one['baseline']['ratio_of_best'] - 1:+.2%})"
+        for one in results
+    )
+    pruned = sum(one["n_pruned"] for one in results)
+    return Done(
+        files, f"trials a horizon: {plan.n_trials}, {pruned} pruned in all; best pinball (to defaults) {told}"
+    )
+
+
+HPO = Stage(
+    "hpo",
+    (),
+    partial(_inputs, grid=False),
+    partial(_run, grid=False),
+    asked=lambda work: work.options.trials > 0,
+    shares=True,
+)
+GRID = Stage(
+    "grid",
+    (),
+    partial(_inputs, grid=True),
+    partial(_run, grid=True),
+    asked=lambda work: work.options.grid,
+    shares=True,
+)
