@@ -21,7 +21,8 @@ class Answer(Enum):
     DUP = "DUP"
     """The run's last entry is not newer than the cursor: someone committed it already."""
     STALE = "STALE"
-    """The cursor is not the one this step was computed from: reload the state and compute again."""
+    """The cursor is not the one this step was computed from, or the server has not handed out the run (it
+    forgot that in a power loss): reload the state and take what is pending."""
     GAP = "GAP"
     """An entry before or inside the run is still pending: drain the pending list in order first."""
     FENCED = "FENCED"

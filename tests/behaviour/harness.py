@@ -224,7 +224,10 @@ def assert_undisturbed(client: Any, truth: Truth) -> None:
     """Everything on the server is byte for byte what an undisturbed run leaves."""
     for stream, wanted in truth.streams.items():
         found = payloads(client, stream)
-        assert len(found) == len(wanted), f"{stream}: lost or doubled records"
+        lost = len(set(wanted) - set(found))
+        assert len(found) == len(wanted), (
+            f"{stream}: expected {len(wanted)} records, found {len(found)}, {lost} lost"
+        )
         differing = [n for n, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b]
         assert not differing, (
             f"{stream}: {len(differing)} other records; first at {differing[0]}: expected "

@@ -107,6 +107,18 @@ async def test_a_commit_computed_from_another_cursor_is_stale(bench: Bench) -> N
     assert await bench.send(bench.commit(2, 3, expected=bench.ids[1])) is Answer.OK
 
 
+async def test_an_entry_the_group_was_never_given_is_stale(bench: Bench) -> None:
+    """The server forgot in a power loss that it had handed it out; it will do so again, in order."""
+    await bench.send(bench.commit(0, 6))
+    later = [(await bench.redis.xadd(TOPICS.bars, {"data": "x"})).decode() for _ in range(2)]
+    before = await bench.dump()
+    assert await bench.send(Commit([later[1]], bench.ids[-1])) is Answer.STALE
+    assert await bench.send(Commit(later, bench.ids[-1])) is Answer.STALE
+    assert await bench.dump() == before
+    await bench.redis.xreadgroup(GROUP, TOPICS.consumer, {TOPICS.bars: ">"})
+    assert await bench.send(Commit(later, bench.ids[-1])) is Answer.OK
+
+
 async def test_an_earlier_pending_entry_is_a_gap(bench: Bench) -> None:
     before = await bench.dump()
     assert await bench.send(bench.commit(1, 2)) is Answer.GAP

@@ -202,6 +202,25 @@ async def test_a_hole_is_filled_in_order(bench: Bench) -> None:
     await bench.assert_undisturbed()
 
 
+async def test_bars_in_hand_that_a_power_loss_took_back_wait_for_those_before_them(bench: Bench) -> None:
+    """The server is back where it was before it handed out anything, and a sweep has noticed."""
+    ids = await bench.feed(bench.bars[:6])
+    partition = await bench.owner()
+    await bench.serve(partition, 2)
+    forgotten = await bench.deliver(2)
+    in_hand = await bench.deliver(2)
+    await bench.redis.xgroup_setid(TOPICS.bars, GROUP, ids[1])
+    await bench.redis.xack(TOPICS.bars, GROUP, *ids[2:])
+    await bench.redis.xdel(TOPICS.bars, *ids[4:])
+    await partition.sweep()
+    await partition.process(in_hand)
+    assert [entry for entry, _ in await bench.deliver(9)] == [entry for entry, _ in forgotten]
+    await partition.process(forgotten)
+    await bench.feed(bench.bars[2:])  # the feed sends its last bars again
+    await bench.serve(partition, 100)
+    await bench.assert_undisturbed()
+
+
 async def test_a_cursor_moved_by_another_writer_is_stale(bench: Bench) -> None:
     await bench.feed()
     partition = await bench.owner()
