@@ -15,6 +15,9 @@ PREVIOUS = "previous"
 SHA256_TAG = "bundle_sha256"
 """Tag of a bundle version: the hash of its manifest, and so of every byte."""
 
+SHARE_TAG = "share"
+"""Tag of a challenger's bundle version: the share of symbols, by stable hash, that it serves for real."""
+
 
 def horizon_model(horizon_bars: int) -> str:
     """The registered model of one horizon.

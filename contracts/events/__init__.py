@@ -5,7 +5,7 @@ from contracts.events.band import Band, Calibration, NoBandReason, Quantiles
 from contracts.events.bar import Bar, Origin
 from contracts.events.base import Event, Symbol, UtcTime
 from contracts.events.dead import DeadLetter, DeadReason
-from contracts.events.outcome import Outcome
+from contracts.events.outcome import Outcome, ShadowScore
 from contracts.events.release import Release
 from contracts.events.retrain import RetrainRequest, RetrainStatus
 from contracts.events.schema import json_schemas
@@ -25,6 +25,7 @@ __all__ = [
     "Release",
     "RetrainRequest",
     "RetrainStatus",
+    "ShadowScore",
     "Symbol",
     "UtcTime",
     "json_schemas",

@@ -13,7 +13,7 @@ class Release(Event):
     """Who changed what, and why."""
 
     schema_: Literal["release/1"] = Field(default="release/1", alias="schema")
-    action: Literal["promote", "shadow", "rollback"]
+    action: Literal["promote", "shadow", "withdraw", "rollback"]
     at: UtcTime
     by: str
     why: str

@@ -1,6 +1,7 @@
 """How good a band was, and how sure of that one may be."""
 
 from contracts.model.quantiles import crossing_rate
+from contracts.model.scores import absolute_error, calibration_error, hits, pinball, pit, width, winkler
 from offline.metrics.bootstrap import (
     Estimate,
     bootstrap_mean,
@@ -9,7 +10,6 @@ from offline.metrics.bootstrap import (
     effective_sample_size,
 )
 from offline.metrics.correlation import Correlation, information_coefficient
-from offline.metrics.scores import absolute_error, calibration_error, hits, pinball, pit, width, winkler
 
 __all__ = [
     "Correlation",

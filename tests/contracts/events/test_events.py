@@ -24,6 +24,7 @@ from contracts.events import (
     Release,
     RetrainRequest,
     RetrainStatus,
+    ShadowScore,
     json_schemas,
 )
 from contracts.events.dead import KEPT_BYTES
@@ -54,11 +55,15 @@ MESSAGES: list[Event] = [
     Band(status="no_band", **HEADING, reason="warming_up", detail="3 more bars"),
     Outcome(
         status="resolved", symbol="BTCUSDT", horizon_bars=42, issued_at=AT, target_time=AT, bundle="b",
-        origin="live", realised=0.1, hit_90=True, hit_50=False, pinball=0.02, pit=0.9,
+        origin="live", realised=0.1, hit_90=True, hit_50=False, pinball=0.02, pit=0.9, winkler_90=0.3,
+        winkler_50=0.2,
+        shadow=ShadowScore(
+            bundle="c", hit_90=True, hit_50=True, pinball=0.01, pit=0.8, winkler_90=0.2, winkler_50=0.1
+        ),
     ),
     Outcome(
         status="unresolved", symbol="BTCUSDT", horizon_bars=42, issued_at=AT, target_time=AT, bundle="b",
-        origin="live",
+        origin="live", reason="bridged",
     ),
     DriftAlert(
         at=AT, detector="cusum", channel="width", severity="warning", statistic=3.0, threshold=2.0,
@@ -137,7 +142,7 @@ def test_a_band_says_one_thing(change: dict[str, Any]) -> None:
 
 def test_a_resolved_outcome_is_complete() -> None:
     resolved = MESSAGES[3].model_dump()
-    with pytest.raises(ValidationError, match="all five scores"):
+    with pytest.raises(ValidationError, match="all of realised"):
         Outcome.model_validate({**resolved, "pit": None})
 
 
