@@ -109,6 +109,9 @@ class RegistrySettings(_Section):
     """None is SQLite in the workspace."""
     timeout_s: Seconds = 3.0
     alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = "champion"
+    challenger_alias: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = "challenger"
+    poll_s: Seconds = 60.0
+    """How often a worker looks at the aliases; an entry on `releases` makes it look at once."""
 
 
 class TrainSettings(_Section):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from offline.train import TrainSettings
 from tests.market import SYMBOLS, TestMarket, train_market
 from tests.servers import KINDS, Kind, ServerProcess, missing
 
@@ -73,6 +74,14 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
 def plain_market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
     """The same without a leader."""
     return train_market(tmp_path_factory.mktemp("plain_market"), leader=None)
+
+
+@pytest.fixture(scope="session")
+def rival_market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
+    """The same as `market` with a bundle that learnt less, to challenge it."""
+    weak = TrainSettings(rounds=1, learning_rate=0.1, folds=3)
+    folder = tmp_path_factory.mktemp("rival_market")
+    return train_market(folder, leader=SYMBOLS[0], settings=weak, version="0.2.0-test")
 
 
 @pytest.fixture(scope="session")

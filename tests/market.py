@@ -48,15 +48,17 @@ def bar_of(symbol: str, candle: Candle, **more: str) -> Bar:
     )
 
 
-def train_market(folder: Path, *, leader: str | None) -> TestMarket:
+def train_market(
+    folder: Path, *, leader: str | None, settings: TrainSettings = QUICK, version: str = "0.1.0-test"
+) -> TestMarket:
     """Simulate, train and write a bundle into `folder`; about two seconds."""
     market = simulate(MarketSpec(), SYMBOLS, TRAINING_BARS + LIVE_BARS, START, seed=5)
     cut = START + TRAINING_BARS * BAR_SECONDS
     training = {s: h.between(None, cut) for s, h in market.histories.items()}
     live = {s: h.between(cut, None) for s, h in market.histories.items()}
     dataset = build_dataset(list(training.values()), FeatureSpec(leader=leader))
-    heads = train(dataset, QUICK)
+    heads = train(dataset, settings)
     path = write_trained(
-        folder / "bundle", heads, dataset, list(training.values()), QUICK, version="0.1.0-test"
+        folder / "bundle", heads, dataset, list(training.values()), settings, version=version
     )
     return TestMarket(path, load_bundle(path, accelerate=False), training, live)

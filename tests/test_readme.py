@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 from ops.cli.app import COMMANDS, app
 from tests.market import TestMarket
 from worker.arrival import Arrival
-from worker.engine import Engine, State
+from worker.engine import Engine
+from worker.lineup import Lineup
+from worker.step import State
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
@@ -53,7 +55,7 @@ def test_every_python_snippet_prints_bands(source: str, market: TestMarket, embe
     bars = market.bars(3, symbols=("AAA",))
     arrivals = [Arrival(f"{n}-0", {}, bar) for n, bar in enumerate(bars, 1)]
     with Redis.from_url(embedded_url) as client:
-        for event in Engine(market.bundle).run(State(), arrivals).events:
+        for event in Engine(Lineup(market.bundle)).run(State(), arrivals).events:
             client.xadd(event.stream, {"data": event.payload})
     process = subprocess.Popen(
         [sys.executable, "-c", source],

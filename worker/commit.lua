@@ -11,7 +11,7 @@
 --       number of entries, then the entry ids in order,
 --       number of event streams, then for each: maximal length,
 --       number of events,   then for each: event stream's index, payload,
---       number of state fields, then for each: field, bytes,
+--       number of state fields, then for each: field, bytes ('' removes the field),
 --       number of latest,   then for each: latest hash's index, field, payload
 
 local lease_key, cursor_key, state_key, bars_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -137,7 +137,11 @@ for _, event in ipairs(events) do
   redis.call('XADD', KEYS[4 + stream], 'MAXLEN', '~', streams[stream][1], '*', 'data', event[2])
 end
 for _, field in ipairs(fields) do
-  redis.call('HSET', state_key, field[1], field[2])
+  if field[2] == '' then
+    redis.call('HDEL', state_key, field[1])
+  else
+    redis.call('HSET', state_key, field[1], field[2])
+  end
 end
 for _, record in ipairs(latest) do
   redis.call('HSET', KEYS[4 + #streams + tonumber(record[1])], record[2], record[3])

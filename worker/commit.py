@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contracts.topics import GROUP, Topics
-from worker.engine import Event
+from worker.step import Event
 
 
 class Answer(Enum):
@@ -43,7 +43,7 @@ class Commit:
 
     `entries` are the ids of the run in order, `expected` the cursor the step was computed from (empty
     for none), `expected_bundle` the record of the bundle it was computed with (empty for any), `bundle`
-    the record of a bundle swap (empty for none), `fields` the state to write.
+    the record of a lineup swap (empty for none), `fields` the state to write (empty bytes remove a field).
     """
 
     entries: Sequence[str]

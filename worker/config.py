@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contracts.topics import Topics
-from worker.champion import RegistrySettings
 from worker.commit import Retention
 from worker.partition import Limits
+from worker.registry import RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """One worker's settings. Give `bundle`, a folder, or `registry`; intervals carry their unit."""
+    """One worker's settings. Give `bundle`, a folder, or `registry`; intervals carry their unit.
+
+    `challenger` is the folder of a bundle that shadows the one in `bundle`, or serves `share` of the symbols.
+    """
 
     redis_url: str
     bundle: Path | None = None
+    challenger: Path | None = None
+    share: float = 0.0
     registry: RegistrySettings | None = None
     topics: Topics = field(default_factory=Topics)
     limits: Limits = field(default_factory=Limits)
@@ -32,3 +37,7 @@ class WorkerConfig:
     def __post_init__(self) -> None:
         if (self.bundle is None) == (self.registry is None):
             raise ValueError("expected either a bundle folder or a registry, found both or neither")
+        if self.challenger is not None and self.bundle is None:
+            raise ValueError("expected a challenger folder beside a bundle folder, found a registry")
+        if not 0.0 <= self.share <= 1.0:
+            raise ValueError(f"expected a share of symbols in [0, 1], found {self.share}")

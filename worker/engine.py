@@ -1,93 +1,43 @@
 """The pure heart of the worker: state × bar → step.
 
 No clock, no I/O, no randomness: the bar's own close time is the time. Replaying the same bars against
-the same bundle gives byte-identical events; live, replay and simulation share this one function.
+the same lineups gives byte-identical events; live, replay and simulation share this one function.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TypedDict
 
-from contracts.events import (
-    Band,
-    Bar,
-    Calibration,
-    DeadLetter,
-    DeadReason,
-    NoBandReason,
-    Origin,
-    Quantiles,
-)
+from contracts.events import Band, Bar, DeadLetter, DeadReason, NoBandReason
 from contracts.model.bundle import Bundle
 from contracts.model.context import KEPT_ROWS, LeaderTrack
 from contracts.model.features import FeatureRow
-from contracts.model.grid import BAR_SECONDS, HORIZONS, close_time
+from contracts.model.grid import HORIZONS, close_time
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS, Offer, SymbolFold, Verdict
-from contracts.model.predictor import Prediction
 from contracts.topics import Topics, partition_of
 from worker.arrival import Arrival, Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Folded state of one partition: every symbol's fold, and the leader's recent rows."""
-
-    symbols: Mapping[str, SymbolFold] = field(default_factory=lambda: MappingProxyType({}))
-    leader: LeaderTrack = field(default_factory=LeaderTrack.empty)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry to append: the stream's full name and the JSON payload."""
-
-    stream: str
-    payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one arrival, or a run of them, changes and says.
-
-    `touched` names the symbols whose fold is new; `latest` maps (symbol, horizon) to its newest record.
-    """
-
-    state: State
-    events: tuple[Event, ...] = ()
-    latest: Mapping[tuple[str, int], bytes] = field(default_factory=dict)
-    touched: frozenset[str] = frozenset()
-    leader_touched: bool = False
-    failures: tuple[str, ...] = ()
-    """What went wrong inside the engine, entry by entry: bugs, dead-lettered so that they block nothing."""
+from worker.book import Book
+from worker.judge import judge
+from worker.lineup import Lineup
+from worker.records import band, no_band
+from worker.step import BookKey, Event, State, Step
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The step function with what it is parametrised by: the bundle in force and the partition's names."""
+    """The step function with what it is parametrised by: the lineup in force and the partition's names."""
 
-    bundle: Bundle | None
+    lineup: Lineup = field(default_factory=Lineup)
     topics: Topics = field(default_factory=Topics)
 
     def run(self, state: State, arrivals: Iterable[Arrival]) -> Step:
         """Step through consecutive arrivals; the result is what one commit writes."""
-        events: list[Event] = []
-        latest: dict[tuple[str, int], bytes] = {}
-        touched: set[str] = set()
-        failures: list[str] = []
-        leader_touched = False
+        total = Step(state)
         for arrival in arrivals:
-            step = self._step_or_bury(state, arrival)
-            state = step.state
-            failures += step.failures
-            events += step.events
-            latest.update(step.latest)
-            touched |= step.touched
-            leader_touched |= step.leader_touched
-        return Step(state, tuple(events), latest, frozenset(touched), leader_touched, tuple(failures))
+            total = _then(total, self._step_or_bury(total.state, arrival))
+        return total
 
     def _step_or_bury(self, state: State, arrival: Arrival) -> Step:
         try:
@@ -110,9 +60,10 @@ class Engine:
     def _fold_context(self, state: State, arrival: Arrival, bar: Bar) -> Step:
         """Fold a leader's copy in silence: its own partition answers for it."""
         home = partition_of(bar.symbol, self.topics.partitions)
-        if bar.symbol != self._leader or home == self.topics.partition:
+        if bar.symbol not in self._leaders or home == self.topics.partition:
+            told = ", ".join(sorted(self._leaders)) or None
             detail = (
-                f"expected context copies of the leader {self._leader} outside its own partition, found "
+                f"expected context copies of the leader {told} outside its own partition, found "
                 f"{bar.symbol} of partition {home}; send it here without a role, or not at all"
             )
             return Step(state, (self._dead("wrong_partition", detail, arrival),))
@@ -120,20 +71,19 @@ class Engine:
         return self._refused(state, offer, arrival) or self._folded(state, bar, offer)
 
     def _fold(self, state: State, arrival: Arrival, bar: Bar) -> Step:
-        topics = self.topics
+        topics, champion = self.topics, self.lineup.champion
         if partition_of(bar.symbol, topics.partitions) != topics.partition:
             detail = (
                 f"expected symbols of partition {topics.partition} of {topics.partitions}, found "
                 f"{bar.symbol} of partition {partition_of(bar.symbol, topics.partitions)}"
             )
             return Step(state, (self._dead("wrong_partition", detail, arrival),))
-        if self.bundle is not None and bar.symbol not in self.bundle.symbols:
-            known = ", ".join(self.bundle.symbols)
-            return self._no_band(Step(state), bar, "unknown_symbol", f"the bundle serves {known}")
-        if self.bundle is None and bar.symbol not in state.symbols:
-            return self._no_band(Step(state), bar, "no_bundle", "no bundle is loaded")
+        if champion is not None and not any(bar.symbol in one.symbols for one in self.lineup.bundles):
+            return self._unserved(Step(state), bar, champion)
+        if champion is None and bar.symbol not in state.symbols:
+            return self._no_bands(Step(state), bar, None, "no_bundle", "no bundle is loaded")
         offer = self._offer(state, bar)
-        return self._refused(state, offer, arrival) or self._answer(state, bar, offer)
+        return self._refused(state, offer, arrival) or self._answered(state, bar, offer)
 
     def _refused(self, state: State, offer: Offer, arrival: Arrival) -> Step | None:
         match offer.verdict:
@@ -146,155 +96,169 @@ class Engine:
         return None
 
     def _offer(self, state: State, bar: Bar) -> Offer:
-        """Fold the bar into the kept state, or into the bundle's where that one is the better start."""
-        fold = self._start(state, bar)
-        return fold.offer(bar.candle, self._max_gap_bars)
+        """Fold the bar into the kept state, or into a bundle's where that one is the better start."""
+        return self._start(state, bar).offer(bar.candle, self._max_gap_bars)
 
     def _start(self, state: State, bar: Bar) -> SymbolFold:
         """The fold that connects to the bar, rather a warm one, rather the one with fewer bars missing."""
         kept = state.symbols.get(bar.symbol)
-        trained = self.bundle.states.get(bar.symbol) if self.bundle else None
-        if kept is None or trained is None:
-            return kept or trained or SymbolFold()
+        trained = [one.states[bar.symbol] for one in self.lineup.bundles if bar.symbol in one.states]
         opened = bar.candle.open_time
-        if kept.missing_before(opened) < 0:
+        if kept is not None and (not trained or kept.missing_before(opened) < 0):
             return kept
 
         def merit(fold: SymbolFold) -> tuple[bool, bool, int]:
             missing = fold.missing_before(opened)
             return 0 <= missing <= self._max_gap_bars, fold.features.is_warm, -missing
 
-        return max((kept, trained), key=merit)
+        starts = [*([kept] if kept is not None else []), *trained]
+        return max(starts, key=merit, default=SymbolFold())
 
     def _folded(self, state: State, bar: Bar, offer: Offer) -> Step:
-        symbols = MappingProxyType({**state.symbols, bar.symbol: offer.fold})
-        folded = replace(state, symbols=symbols)
-        if bar.symbol == self._leader and offer.row is not None:
-            track = self._track(state).record(bar.candle.open_time, offer.row, bridged=offer.fold.is_degraded)
-            return Step(replace(folded, leader=track), touched=frozenset({bar.symbol}), leader_touched=True)
-        return Step(folded, touched=frozenset({bar.symbol}))
+        """Fold the bar, settle what it closes, and remember it where it is a leader's."""
+        judged = judge(
+            state.books_of(bar.symbol),
+            bar.symbol,
+            close_time(bar.candle.open_time),
+            bar.close,
+            bridged=not offer.restarted,
+        )
+        state = replace(state, symbols=MappingProxyType({**state.symbols, bar.symbol: offer.fold}))
+        events = tuple(
+            Event(self.topics.outcomes(one.horizon_bars), one.to_wire()) for one in judged.outcomes
+        )
+        step = Step(state, events, touched=frozenset({bar.symbol}))
+        step = self._filed(step, judged.books if judged.closed else {}, bar.symbol)
+        if bar.symbol in self._leaders and offer.row is not None:
+            track = self._track(state, bar.symbol).record(
+                bar.candle.open_time, offer.row, bridged=offer.fold.is_degraded
+            )
+            leaders = MappingProxyType({**step.state.leaders, bar.symbol: track})
+            step = replace(step, state=replace(step.state, leaders=leaders), leaders=frozenset({bar.symbol}))
+        return step
 
-    def _answer(self, state: State, bar: Bar, offer: Offer) -> Step:
+    def _filed(self, step: Step, books: Mapping[BookKey, Book], symbol: str) -> Step:
+        """With `books` kept; of those no bundle in force writes in, only open ones and the newest stay."""
+        if not books:
+            return step
+        kept = {**step.state.books, **books}
+        serving = {(one.sha256, symbol) for one in self.lineup.bundles}
+        retired = [key for key in kept if key[1] == symbol and key not in serving]
+        newest = max(retired, key=lambda key: (kept[key].last_issued, key), default=None)
+        gone = {key for key in retired if key != newest and kept[key].is_settled}
+        left = MappingProxyType({key: book for key, book in kept.items() if key not in gone})
+        return replace(
+            step, state=replace(step.state, books=left), books=step.books | frozenset(books) | gone
+        )
+
+    def _answered(self, state: State, bar: Bar, offer: Offer) -> Step:
         step = self._folded(state, bar, offer)
-        if self.bundle is None:
-            return self._no_band(step, bar, "no_bundle", "no bundle is loaded")
+        step = self._answer(step, bar, offer, self.lineup.serving(bar.symbol), live=True)
+        shadow = self.lineup.shadowing(bar.symbol)
+        return step if shadow is None else self._answer(step, bar, offer, shadow, live=False)
+
+    def _answer(self, step: Step, bar: Bar, offer: Offer, bundle: Bundle | None, *, live: bool) -> Step:
+        if bundle is None:
+            return self._no_bands(step, bar, None, "no_bundle", "no bundle is loaded")
+        if bar.symbol not in bundle.symbols:
+            return self._unserved(step, bar, bundle)
+
+        def unable(reason: NoBandReason, detail: str) -> Step:
+            return self._no_bands(step, bar, bundle, reason, detail, live=live)
+
         if bar.origin == "backfill":
-            return self._no_band(step, bar, "backfill", "back-filled bars are folded, never answered")
+            return unable("backfill", "back-filled bars are folded, never answered")
         if offer.row is None:
             left = f"{offer.fold.warm_up_left} more bars are needed before the first band"
             if offer.restarted:
                 detail = f"more than {self._max_gap_bars} bars are missing before this one; {left}"
-                return self._no_band(step, bar, "gap", detail)
-            return self._no_band(step, bar, "warming_up", left)
-        return self._predict(state, step, bar, offer, offer.row)
+                return unable("gap", detail)
+            return unable("warming_up", left)
+        leader = bundle.spec.leader
+        if leader is not None and self._track(step.state, leader).before(bar.candle.open_time) is None:
+            detail = f"no bar of the leader {leader} within the last {KEPT_ROWS} is known"
+            return unable("no_context", detail)
+        return self._predict(step, bar, offer, offer.row, bundle, live=live)
 
-    def _predict(self, state: State, step: Step, bar: Bar, offer: Offer, row: FeatureRow) -> Step:
-        bundle = self.bundle
-        assert bundle is not None
+    def _predict(
+        self, step: Step, bar: Bar, offer: Offer, row: FeatureRow, bundle: Bundle, *, live: bool
+    ) -> Step:
         degraded = ["bridged_bars"] if offer.fold.is_degraded else []
         if offer.fold.holds_extreme_bar:
             degraded.append("extreme_bar")
-        context = None
-        if bundle.spec.leader is not None:
-            context = self._track(state).before(bar.candle.open_time)
-            if context is None:
-                return self._no_band(
-                    step,
-                    bar,
-                    "no_context",
-                    f"no bar of the leader {bundle.spec.leader} within the last {KEPT_ROWS} is known",
-                )
-            if context.is_stale:
-                degraded.append("leader_missing")
-        predictions = bundle.predict(bar.symbol, row, context)
-        records = {
-            horizon: self._record(bar, horizon, reason="uncalibrated", detail=problem)
-            if (problem := _not_finite(prediction, bar.close))
-            else self._band(bar, bundle.label, prediction, tuple(degraded))
-            for horizon, prediction in predictions.items()
-        }
-        return self._say(step, bar, records)
-
-    def _band(self, bar: Bar, label: str, prediction: Prediction, degraded: tuple[str, ...]) -> Band:
-        returns, prices = prediction.returns, prediction.prices(bar.close)
-        q_hat = prediction.q_hat
-        return Band(
-            status="band",
-            **_heading(bar, prediction.horizon_bars),
-            bundle=label,
-            returns=Quantiles(**returns),
-            prices=Quantiles(**prices),
-            sigma=prediction.sigma,
-            calibration=Calibration(method=prediction.method, q_hat_90=q_hat[0.90], q_hat_50=q_hat[0.50]),
-            degraded=degraded or None,
+        leader = bundle.spec.leader
+        context = None if leader is None else self._track(step.state, leader).before(bar.candle.open_time)
+        if context is not None and context.is_stale:
+            degraded.append("leader_missing")
+        key = (bundle.sha256, bar.symbol)
+        book = step.state.books.get(key) or Book.start(bundle, bar.symbol)
+        predictions = bundle.predict(bar.symbol, row, context, book.calibrators)
+        records = {h: band(bar, bundle.label, one, tuple(degraded)) for h, one in predictions.items()}
+        book = book.issue(
+            {h: one for h, one in predictions.items() if records[h].is_band},
+            close_time=row.close_time,
+            ref_price=bar.close,
+            volatility_ratio=row.volatility_ratio,
+            live=live,
+            origin=bar.origin,
         )
+        return self._say(self._filed(step, {key: book}, bar.symbol), bar, records, live=live)
 
-    def _record(self, bar: Bar, horizon: int, reason: NoBandReason, detail: str) -> Band:
-        label = self.bundle.label if self.bundle else None
-        return Band(status="no_band", **_heading(bar, horizon), bundle=label, reason=reason, detail=detail)
+    def _unserved(self, step: Step, bar: Bar, bundle: Bundle) -> Step:
+        known = ", ".join(bundle.symbols)
+        return self._no_bands(step, bar, bundle, "unknown_symbol", f"the bundle serves {known}")
 
-    def _no_band(self, step: Step, bar: Bar, reason: NoBandReason, detail: str) -> Step:
-        return self._say(step, bar, {h: self._record(bar, h, reason, detail) for h in HORIZONS})
+    def _no_bands(
+        self,
+        step: Step,
+        bar: Bar,
+        bundle: Bundle | None,
+        reason: NoBandReason,
+        detail: str,
+        *,
+        live: bool = True,
+    ) -> Step:
+        label = bundle.label if bundle is not None else None
+        records = {h: no_band(bar, h, label, reason, detail) for h in HORIZONS}
+        return self._say(step, bar, records, live=live)
 
-    def _say(self, step: Step, bar: Bar, records: Mapping[int, Band]) -> Step:
+    def _say(self, step: Step, bar: Bar, records: Mapping[int, Band], *, live: bool) -> Step:
+        stream = self.topics.bands if live else self.topics.shadow
         payloads = {horizon: record.to_wire() for horizon, record in records.items()}
-        events = tuple(Event(self.topics.bands(horizon), payload) for horizon, payload in payloads.items())
-        known = bar.symbol in step.state.symbols
-        latest = {(bar.symbol, horizon): payload for horizon, payload in payloads.items()} if known else {}
-        return replace(step, events=events, latest=latest)
+        events = tuple(Event(stream(horizon), payload) for horizon, payload in payloads.items())
+        latest = dict(step.latest)
+        if live and bar.symbol in step.state.symbols:
+            latest |= {(bar.symbol, horizon): payload for horizon, payload in payloads.items()}
+        return replace(step, events=step.events + events, latest=latest)
 
     def _dead(self, reason: DeadReason, detail: str, arrival: Arrival) -> Event:
         letter = DeadLetter.of(reason, detail, arrival.entry, arrival.fields)
         return Event(self.topics.dead, letter.to_wire())
 
     @property
-    def _leader(self) -> str | None:
-        return self.bundle.spec.leader if self.bundle else None
+    def _leaders(self) -> frozenset[str]:
+        return frozenset(one.spec.leader for one in self.lineup.bundles if one.spec.leader is not None)
 
     @property
     def _max_gap_bars(self) -> int:
-        return self.bundle.manifest.max_gap_bars if self.bundle else DEFAULT_MAX_GAP_BARS
+        champion = self.lineup.champion
+        return champion.manifest.max_gap_bars if champion else DEFAULT_MAX_GAP_BARS
 
-    def _track(self, state: State) -> LeaderTrack:
-        """The leader's rows: the kept ones, or the bundle's where those reach further."""
-        if self.bundle is None:
-            return state.leader
-        return max(state.leader, self.bundle.leader, key=lambda track: track.last_open_time)
-
-
-UNCALIBRATED = "the calibrator had too few scores for a finite band at this level"
-OUT_OF_RANGE = "the bar's prices are so extreme that a price of the band exceeds every number"
+    def _track(self, state: State, leader: str) -> LeaderTrack:
+        """The leader's rows: the kept ones, or a bundle's where those reach further."""
+        kept = [state.leaders.get(leader, LeaderTrack.empty())]
+        trained = [one.leader for one in self.lineup.bundles if one.spec.leader == leader]
+        return max(kept + trained, key=lambda track: track.last_open_time)
 
 
-def _not_finite(prediction: Prediction, ref_price: float) -> str | None:
-    """Why the prediction can not be told as a band, or None when it can."""
-    if not prediction.is_finite:
-        return UNCALIBRATED
-    try:
-        finite = all(map(math.isfinite, prediction.prices(ref_price).values()))
-    except OverflowError:
-        finite = False
-    return None if finite else OUT_OF_RANGE
-
-
-class _Heading(TypedDict):
-    symbol: str
-    horizon_bars: int
-    open_time: datetime
-    issued_at: datetime
-    target_time: datetime
-    ref_price: float
-    origin: Origin
-
-
-def _heading(bar: Bar, horizon: int) -> _Heading:
-    issued = close_time(bar.candle.open_time)
-    return {
-        "symbol": bar.symbol,
-        "horizon_bars": horizon,
-        "open_time": bar.open_time,
-        "issued_at": datetime.fromtimestamp(issued, UTC),
-        "target_time": datetime.fromtimestamp(issued + horizon * BAR_SECONDS, UTC),
-        "ref_price": bar.close,
-        "origin": bar.origin,
-    }
+def _then(before: Step, after: Step) -> Step:
+    """Two consecutive steps as one."""
+    return Step(
+        after.state,
+        before.events + after.events,
+        {**before.latest, **after.latest},
+        before.touched | after.touched,
+        before.books | after.books,
+        before.leaders | after.leaders,
+        before.failures + after.failures,
+    )

@@ -10,7 +10,18 @@ from typing import Any
 from faststream.asgi import AsgiResponse, get
 
 from contracts.model.grid import iso
-from worker.metrics import BUNDLE, LAG, LEASE_EPOCH, NEWEST, PENDING, READY
+from worker.metrics import (
+    BELOW,
+    BUNDLE,
+    COVERAGE,
+    LAG,
+    LEASE_EPOCH,
+    NEWEST,
+    PENDING,
+    PINBALL,
+    READY,
+    WINKLER,
+)
 from worker.partition import Partition
 from worker.reader import PatientRedis
 
@@ -20,7 +31,11 @@ MAX_BACKLOG_ENTRIES = 1_000
 
 @dataclass(slots=True)
 class Health:
-    """What is known of the worker. `troubles` maps a part to what is wrong with it now."""
+    """What is known of the worker.
+
+    `troubles` maps a part to what is wrong with it now and keeps it from being ready; `notes` to what someone
+    should look at while it serves.
+    """
 
     reader_silence_s: float
     """Longest time between two returns of a healthy reader."""
@@ -30,6 +45,7 @@ class Health:
     lease_until: float = 0.0
     """Monotonic time at which the lease may have run out."""
     troubles: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """Everything that speaks against being ready; empty when ready."""
@@ -38,7 +54,7 @@ class Health:
         if now >= self.lease_until:
             found.append("lease: not held")
         partition = self.partition
-        if partition is None or partition.bundle is None:
+        if partition is None or partition.lineup.champion is None:
             found.append("bundle: none in force")
         elif (waiting := partition.backlog.lag + partition.backlog.pending) > MAX_BACKLOG_ENTRIES:
             found.append(f"backlog: {waiting} bars wait, more than {MAX_BACKLOG_ENTRIES}")
@@ -55,12 +71,16 @@ class Health:
         """Readiness with its reasons, and where the partition stands."""
         problems = self.problems()
         partition = self.partition
-        told: dict[str, Any] = {"ready": not problems, "problems": problems}
+        told: dict[str, Any] = {"ready": not problems, "problems": problems, "notes": dict(self.notes)}
         if partition is not None:
+            champion, challenger = partition.lineup.champion, partition.lineup.challenger
             told |= {
                 "partition": partition.topics.partition,
-                "bundle": partition.bundle.label if partition.bundle else None,
-                "bundle_sha256": partition.bundle.sha256 if partition.bundle else None,
+                "bundle": champion.label if champion else None,
+                "bundle_sha256": champion.sha256 if champion else None,
+                "challenger": challenger.label if challenger else None,
+                "challenger_sha256": challenger.sha256 if challenger else None,
+                "share": partition.lineup.share,
                 "cursor": partition.cursor,
                 "lag": partition.backlog.lag,
                 "pending": partition.backlog.pending,
@@ -79,9 +99,21 @@ class Health:
         PENDING.set(partition.backlog.pending)
         LEASE_EPOCH.set(partition.lease.epoch)
         NEWEST.set(partition.newest_close or 0)
-        if partition.bundle is not None:
-            BUNDLE.clear()
-            BUNDLE.labels(partition.bundle.label).set(1)
+        for symbol, horizon, standing in partition.scoreboard.standings():
+            pair = (symbol, f"T{horizon}")
+            COVERAGE.labels(*pair, "90").set(standing.coverage_90)
+            COVERAGE.labels(*pair, "50").set(standing.coverage_50)
+            WINKLER.labels(*pair).set(standing.winkler_90)
+            PINBALL.labels(*pair).set(standing.pinball)
+            for level, share in standing.below.items():
+                BELOW.labels(*pair, level).set(share)
+        BUNDLE.clear()
+        for role, bundle in (
+            ("champion", partition.lineup.champion),
+            ("challenger", partition.lineup.challenger),
+        ):
+            if bundle is not None:
+                BUNDLE.labels(bundle.label, role).set(1)
 
 
 def health_routes(health: Health) -> list[tuple[str, Any]]:

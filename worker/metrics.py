@@ -23,4 +23,28 @@ NEWEST = Gauge(
     registry=REGISTRY,
 )
 LEASE_EPOCH = Gauge("bands_lease_epoch", "Number of the lease held; 0 without one.", registry=REGISTRY)
-BUNDLE = Gauge("bands_bundle_info", "The bundle in force.", ["label"], registry=REGISTRY)
+COVERAGE = Gauge(
+    "bands_coverage",
+    "Share of outcomes of the last 90 days inside the interval of that per cent; they overlap.",
+    ["symbol", "horizon", "interval"],
+    registry=REGISTRY,
+)
+BELOW = Gauge(
+    "bands_outcomes_below",
+    "Share of outcomes of the last 90 days at or below the quantile; a calibrated band keeps its level.",
+    ["symbol", "horizon", "quantile"],
+    registry=REGISTRY,
+)
+WINKLER = Gauge(
+    "bands_winkler_90",
+    "Mean interval score of the 90 % band over the last 90 days, log-return units.",
+    ["symbol", "horizon"],
+    registry=REGISTRY,
+)
+PINBALL = Gauge(
+    "bands_pinball",
+    "Mean pinball loss of the five quantiles over the last 90 days, log-return units.",
+    ["symbol", "horizon"],
+    registry=REGISTRY,
+)
+BUNDLE = Gauge("bands_bundle_info", "The bundles in force.", ["label", "role"], registry=REGISTRY)

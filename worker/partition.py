@@ -14,16 +14,19 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from contracts.model.bundle import Bundle
 from contracts.model.grid import close_time
 from contracts.topics import Topics
 from worker import store
 from worker.arrival import read_entry
 from worker.bars import Backlog, BarsStream, RawEntry
 from worker.commit import Answer, Commit, Committer, Retention
-from worker.engine import Engine, Event, State
+from worker.engine import Engine
 from worker.lease import Lease
+from worker.lineup import Lineup
 from worker.metrics import COMMITS, EVENTS, STEP_SECONDS
+from worker.outcomes import OutcomesStream
+from worker.scoreboard import Scoreboard
+from worker.step import Event, State
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,10 @@ MAX_ATTEMPTS = 8
 
 class FencedError(RuntimeError):
     """Another worker owns the partition: this one must stop."""
+
+
+class RefusedError(RuntimeError):
+    """A lineup that can not go on from what is folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,34 +65,45 @@ class Partition:
         self.topics = topics
         self.lease = lease
         self.backlog = Backlog()
+        self.scoreboard = Scoreboard()
+        self._outcomes = OutcomesStream(redis, topics)
         self._redis = redis
         self._bars = BarsStream(redis, topics)
         self._limits = limits or Limits()
         self._committer = Committer(redis, topics, retention)
-        self._engine = Engine(None, topics)
+        self._engine = Engine(Lineup(), topics)
         self._state = State()
         self._cursor = ""
         self._swap = ""
         self._lock = asyncio.Lock()
 
     @property
-    def bundle(self) -> Bundle | None:
-        """The bundle in force."""
-        return self._engine.bundle
+    def lineup(self) -> Lineup:
+        """The bundles in force."""
+        return self._engine.lineup
 
     @property
     def newest_close(self) -> int | None:
         """When the newest bar in effect closed, epoch seconds; None before the first."""
+        return None if (opened := self.newest_open) is None else close_time(opened)
+
+    @property
+    def newest_open(self) -> int | None:
+        """When the newest bar in effect opened, epoch seconds; None before the first."""
         opened = [fold.last_open_time for fold in self._state.symbols.values()]
-        return max((close_time(at) for at in opened if at is not None), default=None)
+        return max((at for at in opened if at is not None), default=None)
+
+    @property
+    def _reach(self) -> dict[str, int]:
+        return {leader: track.last_open_time for leader, track in self._state.leaders.items()}
 
     @property
     def cursor(self) -> str:
         """The last bars entry in effect; empty before the first."""
         return self._cursor
 
-    async def start(self, bundle: Bundle) -> None:
-        """With the lease held: create the group, load what is in effect, record the bundle, drain.
+    async def start(self, lineup: Lineup) -> None:
+        """With the lease held: create the group, load what is in effect, record the lineup, drain.
 
         Raises:
             FencedError: another worker took the lease meanwhile.
@@ -93,9 +111,29 @@ class Partition:
         """
         async with self._lock:
             await self._bars.ensure_group()
-            self._engine = Engine(bundle, self.topics)
+            self._engine = Engine(lineup, self.topics)
             await self._reload()
             await self._drain()
+
+    async def swap(self, lineup: Lineup) -> None:
+        """Between two bars: every entry after the cursor is answered by `lineup`.
+
+        Raises:
+            RefusedError: it can not go on from what is folded; the lineup in force stays.
+            FencedError: the lease is no longer ours.
+            redis.RedisError: the server could not be reached; the lineup in force stays. Should the swap
+                have been recorded, the next commit is STALE and puts it on record again.
+        """
+        async with self._lock:
+            if problem := lineup.refusal(self.newest_open, self._reach):
+                raise RefusedError(f"the swap was refused: {problem}")
+            before = self._engine
+            self._engine = Engine(lineup, self.topics)
+            try:
+                await self._reload()
+            except BaseException:
+                self._engine = before
+                raise
 
     async def resume(self) -> None:
         """After an outage that let the lease expire: reload and drain under the new one."""
@@ -114,7 +152,7 @@ class Partition:
             await self._settle_all(entries)
 
     async def sweep(self) -> None:
-        """Bring into effect whatever a lost reply or a failed commit left pending, and trim."""
+        """Bring into effect whatever a lost reply or a failed commit left pending, trim, and read scores."""
         async with self._lock:
             self.backlog = await self._bars.backlog()
             if self.backlog.pending:
@@ -122,25 +160,26 @@ class Partition:
                 await self._drain()
                 self.backlog = await self._bars.backlog()
             await self._trim()
+        await self._outcomes.refresh(self.scoreboard)
 
     async def _reload(self) -> None:
-        """Load what is in effect; put our bundle on record unless it is."""
+        """Load what is in effect; put our lineup on record unless it is."""
         for _ in range(MAX_ATTEMPTS):
             loaded = await store.load(self._redis, self.topics)
             self._state, self._cursor, self._swap = loaded.state, loaded.cursor, loaded.swap
-            bundle = self.bundle
-            if bundle is None or store.is_of(self._swap, bundle) or await self._record(bundle):
+            lineup = self.lineup
+            if lineup.champion is None or lineup.is_on(self._swap) or await self._record(lineup):
                 return
-        raise RuntimeError("expected to record our bundle under our own lease, found the cursor moving")
+        raise RuntimeError("expected to record our lineup under our own lease, found the cursor moving")
 
-    async def _record(self, bundle: Bundle) -> bool:
-        """Commit a swap to `bundle` after the entry in effect; False when that has moved meanwhile."""
-        swap = store.swap_record(bundle, self._cursor)
+    async def _record(self, lineup: Lineup) -> bool:
+        """Commit a swap to `lineup` after the entry in effect; False when that has moved meanwhile."""
+        swap = lineup.record(self._cursor)
         event = Event(self.topics.swaps, swap.encode())
         answer, _ = await self._send(Commit((), self._cursor, events=(event,), bundle=swap))
         if answer is Answer.OK:
             self._swap = swap
-            log.info("bundle %s applies to entries after %s", bundle.label, self._cursor or "the beginning")
+            log.info("%s to entries after %s", lineup, self._cursor or "the beginning")
         return answer is Answer.OK
 
     async def _settle_all(self, entries: Sequence[RawEntry]) -> None:

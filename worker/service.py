@@ -21,13 +21,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from contracts.model.bundle import Bundle, BundleError, load_bundle
+from contracts.model.bundle import BundleError
 from contracts.topics import GROUP
 from worker.asyncapi import specification
-from worker.champion import ChampionError, fetch_champion, last_champion
 from worker.config import WorkerConfig
+from worker.follow import Follower, first_lineup
 from worker.health import Health, health_routes
 from worker.lease import Lease
+from worker.lineup import Lineup
 from worker.metrics import REGISTRY
 from worker.partition import FencedError, Partition
 from worker.reader import PatientBroker, keep_raw, raw_entries
@@ -182,22 +183,26 @@ class Worker:
         return http, asyncio.create_task(http.serve(sockets=[listener]))
 
     async def _work(self) -> int:
-        bundle = await wait_for_bundle(self._config, self.health)
+        lineup = await first_lineup(self._config, self.health)
         await self._upkeep.patiently("taking the lease", self._upkeep.take_lease)
         # Renewed from now on: draining a long backlog may take longer than the lease lives.
         tasks = [asyncio.create_task(self._upkeep.keep_lease())]
         try:
-            await self._upkeep.patiently("starting", lambda: self._start(bundle))
+            await self._upkeep.patiently("starting", lambda: self._start(lineup))
             self.health.partition = self._partition
-            log.info("serving %s from %s", ", ".join(bundle.symbols), self._config.topics.bars)
-            tasks += [asyncio.create_task(loop()) for loop in (self._upkeep.keep_sweeping, self._watch)]
+            log.info("serving %s: %s", self._config.topics.bars, lineup)
+            loops = [self._upkeep.keep_sweeping, self._watch]
+            if self._config.registry is not None:
+                follower = Follower(self._redis, self._partition, self._config.registry, self.health)
+                loops += [follower.keep_polling, follower.keep_listening]
+            tasks += [asyncio.create_task(loop()) for loop in loops]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return max(task.result() for task in done)
         finally:
             await end_tasks(tasks, 0.1)
 
-    async def _start(self, bundle: Bundle) -> None:
-        await self._partition.start(bundle)
+    async def _start(self, lineup: Lineup) -> None:
+        await self._partition.start(lineup)
         await self._broker.start()
         self.health.reader = self._broker.reader
         self.health.reading = True
@@ -215,34 +220,6 @@ class Worker:
             if silent_s > 2 * self.health.reader_silence_s:
                 log.critical("the reader has been silent for %.0f s", silent_s)
                 return READER_DIED
-
-
-async def wait_for_bundle(config: WorkerConfig, health: Health) -> Bundle:
-    """The bundle to serve: the folder's, the registry's champion, or its verified local copy.
-
-    Waits while the registry has none. Bars wait in the stream meanwhile: taking them without a bundle
-    would lose the states it brings.
-
-    Raises:
-        BundleError: the folder does not verify.
-    """
-    if config.bundle is not None:
-        return load_bundle(config.bundle, accelerate=False)
-    assert config.registry is not None
-    while True:
-        try:
-            bundle = await fetch_champion(config.registry)
-        except ChampionError as error:
-            kept = last_champion(config.registry)
-            if kept is not None:
-                log.warning("serving the local copy %s: %s", kept.label, error)
-                return kept
-            health.troubles["registry"] = str(error)
-            log.warning("no bundle yet, bars wait: %s", error)
-            await asyncio.sleep(config.registry_retry_s)
-        else:
-            health.troubles.pop("registry", None)
-            return bundle
 
 
 async def serve(config: WorkerConfig) -> int:

@@ -1,20 +1,24 @@
-"""A partition's state in Redis: one field per symbol, the leader's track, the cursor."""
+"""A partition's state in Redis: one field per symbol, leader and book, and the cursor."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from redis.asyncio import Redis
 
-from contracts.model.bundle import Bundle
 from contracts.model.snapshot import SnapshotError, dump_leader, dump_symbol, load_leader, load_symbol
 from contracts.topics import Topics
-from worker.engine import State, Step
+from worker.book_snapshot import dump_book, load_book
+from worker.step import BookKey, State, Step
 
-LEADER_FIELD = "_leader"
-"""State field of the leader's track; no symbol begins with an underscore."""
+LEADER_PREFIX = "_leader:"
+BOOK_PREFIX = "_book:"
+"""State fields of leaders' rows and of books; no symbol begins with an underscore."""
+
+GONE = b""
+"""Written to a state field, it removes the field."""
 
 
 class StateError(RuntimeError):
@@ -25,8 +29,8 @@ class StateError(RuntimeError):
 class Loaded:
     """What was in effect when the partition was last committed.
 
-    `cursor` is the last entry in effect (empty for none); `swap` the newest record of a bundle swap
-    (empty for none), as `swap_record` wrote it.
+    `cursor` is the last entry in effect (empty for none); `swap` the newest record of a lineup swap
+    (empty for none), as `Lineup.record` wrote it.
     """
 
     state: State
@@ -44,33 +48,50 @@ async def load(redis: Redis, topics: Topics) -> Loaded:
         pipe.hgetall(topics.cursor)
         pipe.hgetall(topics.state)
         cursor, fields = await pipe.execute()
-    track_blob = fields.pop(LEADER_FIELD.encode(), None)
     try:
-        symbols = {name.decode(): load_symbol(blob) for name, blob in fields.items()}
-        leader = State().leader if track_blob is None else load_leader(track_blob)
+        state = state_of({name.decode(): blob for name, blob in fields.items()})
     except SnapshotError as error:
         raise StateError(
             f"expected snapshots of this version in {topics.state}, found: {error}; serve with the release "
             f"that wrote them, or delete {topics.state} and {topics.cursor} to start from the bundle's states"
         ) from error
-    state = State(MappingProxyType(symbols), leader)
     return Loaded(state, cursor.get(b"entry", b"").decode(), cursor.get(b"bundle", b"").decode())
 
 
+def state_of(fields: Mapping[str, bytes]) -> State:
+    """The state that `fields_of` wrote.
+
+    Raises:
+        SnapshotError: a field is not a snapshot of this version.
+    """
+    symbols, leaders, books = {}, {}, {}
+    for name, blob in fields.items():
+        if name.startswith(LEADER_PREFIX):
+            leaders[name.removeprefix(LEADER_PREFIX)] = load_leader(blob)
+        elif name.startswith(BOOK_PREFIX):
+            books[_key_of(name)] = load_book(blob)
+        else:
+            symbols[name] = load_symbol(blob)
+    return State(MappingProxyType(symbols), MappingProxyType(leaders), MappingProxyType(books))
+
+
 def fields_of(step: Step) -> dict[str, bytes]:
-    """The state fields one step has to write."""
-    fields = {symbol: dump_symbol(step.state.symbols[symbol]) for symbol in sorted(step.touched)}
-    if step.leader_touched:
-        fields[LEADER_FIELD] = dump_leader(step.state.leader)
+    """The state fields one step has to write; `GONE` removes one."""
+    state = step.state
+    fields = {symbol: dump_symbol(state.symbols[symbol]) for symbol in sorted(step.touched)}
+    for leader in sorted(step.leaders):
+        fields[f"{LEADER_PREFIX}{leader}"] = dump_leader(state.leaders[leader])
+    for key in sorted(step.books):
+        book = state.books.get(key)
+        fields[_book_field(key)] = GONE if book is None else dump_book(book)
     return fields
 
 
-def swap_record(bundle: Bundle, after: str) -> str:
-    """The record of a bundle swap: the bundle applies to every entry after `after`."""
-    told = {"label": bundle.label, "sha256": bundle.sha256, "after": after, "leader": bundle.spec.leader}
-    return json.dumps(told, sort_keys=True)
+def _book_field(key: BookKey) -> str:
+    sha256, symbol = key
+    return f"{BOOK_PREFIX}{sha256}:{symbol}"
 
 
-def is_of(swap: str, bundle: Bundle) -> bool:
-    """Whether `swap`, a record or nothing, puts `bundle` in force."""
-    return bool(swap) and json.loads(swap).get("sha256") == bundle.sha256
+def _key_of(field: str) -> BookKey:
+    sha256, _, symbol = field.removeprefix(BOOK_PREFIX).partition(":")
+    return sha256, symbol

@@ -42,11 +42,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One horizon's band: five quantiles of the log return over the horizon."""
+    """One horizon's band: five quantiles of the log return over the horizon.
+
+    `raw` and `issued` are the same in units of σ√T, before and after calibration.
+    """
 
     horizon_bars: int
     sigma: float
     quantiles: tuple[float, ...]
+    raw: tuple[float, ...]
+    issued: tuple[float, ...]
     method: str
     q_hat: Mapping[float, float]
 
@@ -82,20 +87,36 @@ class Predictor:
         return self.forest.predict(rows).reshape(len(rows), len(self.heads), len(LEVELS))
 
     def predict(
-        self, symbol: str, row: NDArray[np.float64], sigma: float, context: BandContext
+        self,
+        symbol: str,
+        row: NDArray[np.float64],
+        sigma: float,
+        context: BandContext,
+        calibrators: Mapping[int, Calibrator] | None = None,
     ) -> dict[int, Prediction]:
-        """A symbol's calibrated bands of every horizon for one row, shape (features,), and its one-bar σ."""
+        """A symbol's calibrated bands of every horizon for one row, shape (features,), and its one-bar σ.
+
+        `calibrators`, by horizon, are what the bundle's have learnt since; None takes them as they shipped.
+        """
         corrections = self.forest.predict_row(row).reshape(len(self.heads), len(LEVELS))
         predictions = {}
         for head, correction in zip(self.heads, corrections, strict=True):
-            calibrator = head.calibrators[symbol]
-            calibrated = calibrator.interval(head.standardised(correction, symbol), context)
+            shipped = head.calibrators[symbol]
+            calibrator = shipped if calibrators is None else calibrators[head.horizon_bars]
+            raw = head.standardised(correction, symbol)
+            issued = calibrator.interval(raw, context)
             unit = sigma * math.sqrt(head.horizon_bars)
             predictions[head.horizon_bars] = Prediction(
                 head.horizon_bars,
                 sigma,
-                tuple((calibrated * unit).tolist()),
+                tuple((issued * unit).tolist()),
+                tuple(raw.tolist()),
+                tuple(issued.tolist()),
                 calibrator.method,
                 calibrator.q_hat_at(context),
             )
         return predictions
+
+    def calibrators(self, symbol: str) -> dict[int, Calibrator]:
+        """A symbol's calibrators by horizon, as they shipped."""
+        return {head.horizon_bars: head.calibrators[symbol] for head in self.heads}

@@ -43,7 +43,7 @@ def dump_symbol(fold: SymbolFold) -> bytes:
         "weights": features.scale.weights,
         "kept": kept,
     }
-    return _pack(header, features.matrix[:RAW_ROWS, :kept])
+    return pack(header, features.matrix[:RAW_ROWS, :kept])
 
 
 def load_symbol(blob: bytes) -> SymbolFold:
@@ -52,7 +52,7 @@ def load_symbol(blob: bytes) -> SymbolFold:
     Raises:
         SnapshotError: the bytes are cut, altered beyond reading, or of another schema.
     """
-    header, numbers = _unpack(blob, SYMBOL_SCHEMA)
+    header, numbers = unpack(blob, SYMBOL_SCHEMA)
     try:
         kept, count = int(header["kept"]), int(header["count"])
         sums = tuple(float(x) for x in header["sums"])
@@ -82,7 +82,7 @@ def dump_leader(track: LeaderTrack) -> bytes:
         "bridged": track.bridged.tolist(),
         "log_sigmas": len(track.log_sigmas),
     }
-    return _pack(header, np.concatenate((track.rows.ravel(), track.log_sigmas)))
+    return pack(header, np.concatenate((track.rows.ravel(), track.log_sigmas)))
 
 
 def load_leader(blob: bytes) -> LeaderTrack:
@@ -91,7 +91,7 @@ def load_leader(blob: bytes) -> LeaderTrack:
     Raises:
         SnapshotError: the bytes are cut, altered beyond reading, or of another schema.
     """
-    header, numbers = _unpack(blob, LEADER_SCHEMA)
+    header, numbers = unpack(blob, LEADER_SCHEMA)
     try:
         times = np.array([int(t) for t in header["open_times"]], dtype=np.int64)
         bridged = np.array([bool(b) for b in header["bridged"]], dtype=np.bool_)
@@ -117,12 +117,18 @@ def _check_bars(raw: NDArray[np.float64]) -> None:
             raise SnapshotError(f"expected a valid bar at {int(open_time)}, found one that is not: {problem}")
 
 
-def _pack(header: dict[str, Any], numbers: NDArray[np.float64]) -> bytes:
+def pack(header: dict[str, Any], numbers: NDArray[np.float64]) -> bytes:
+    """A snapshot of a JSON header, which names its `schema`, and any number of float64."""
     head = json.dumps(header, allow_nan=False, separators=(",", ":")).encode()
     return MAGIC + struct.pack("<I", len(head)) + head + np.ascontiguousarray(numbers, "<f8").tobytes()
 
 
-def _unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float64]]:
+def unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """The header and the finite numbers that `pack` wrote under `schema`.
+
+    Raises:
+        SnapshotError: the bytes are cut, altered beyond reading, or of another schema.
+    """
     if blob[:4] != MAGIC or len(blob) < 8:
         raise SnapshotError(f"expected a snapshot that begins with {MAGIC!r}, found {blob[:8]!r}")
     start = 8 + struct.unpack("<I", blob[4:8])[0]

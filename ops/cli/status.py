@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rich.table import Table
 
-from contracts.events import Band
+from contracts.events import Band, Outcome
 from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP, Topics
 from offline.registry import RegistryError, find_champion
@@ -21,6 +21,8 @@ from ops.console import UNAVAILABLE, out, print_json, told_errors
 from ops.embedded.running import running_url
 from ops.settings import Settings
 from ops.settings_sources import mask
+from worker.outcomes import FIRST_LOOK
+from worker.scoreboard import Scoreboard
 
 EXAMPLE = "Example: bands status --json"
 
@@ -88,11 +90,36 @@ def _partition(client: Any, topics: Topics) -> dict[str, Any]:
         "owner": owner.decode() if owner else None,
         "cursor": cursor.get("entry"),
         "bundle": swap.get("label"),
+        "challenger": swap.get("challenger", {}).get("label"),
+        "share": swap.get("share", 0.0),
         "lag": groups[0].get("lag") if groups else None,
         "pending": groups[0]["pending"] if groups else None,
-        "streams": {s: client.xlen(s) for s in (topics.bars, *topics.all_bands, topics.dead)},
+        "streams": {
+            s: client.xlen(s)
+            for s in (
+                topics.bars,
+                *topics.all_bands,
+                *(topics.outcomes(h) for h in HORIZONS),
+                topics.drift,
+                topics.retrain,
+                topics.dead,
+            )
+        },
         "symbols": {symbol: _newest(client, topics, symbol) for symbol in symbols},
+        "standings": _standings(client, topics),
     }
+
+
+def _standings(client: Any, topics: Topics) -> dict[str, dict[str, Any]]:
+    """By symbol and horizon: what the outcomes of the last 90 days say."""
+    board = Scoreboard()
+    for horizon in HORIZONS:
+        page = client.xrevrange(topics.outcomes(horizon), count=FIRST_LOOK)
+        board.add(Outcome.from_wire(fields[b"data"]) for _, fields in page[::-1])
+    told: dict[str, dict[str, Any]] = {}
+    for symbol, horizon, standing in board.standings():
+        told.setdefault(symbol, {})[f"T{horizon}"] = standing.to_json()
+    return told
 
 
 def _newest(client: Any, topics: Topics, symbol: str) -> dict[str, Any]:
@@ -131,11 +158,12 @@ def _show(told: dict[str, Any], *, with_settings: bool) -> None:
     for part in told["partitions"]:
         owner = f"[green]owned by {part['owner'][:12]}…[/]" if part["owner"] else "[red]no owner[/]"
         out.print(
-            f"partition {part['partition']}  {owner}, bundle {part['bundle']}, lag {part['lag']}, pending "
-            f"{part['pending']}, {part['streams'].get('bars.dead', 0)} dead letters",
+            f"partition {part['partition']}  {owner}, bundle {part['bundle']}{_shadow(part)}, lag "
+            f"{part['lag']}, pending {part['pending']}, {part['streams'].get('bars.dead', 0)} dead letters",
             highlight=False,
         )
         _show_symbols(part["symbols"])
+        _show_standings(part["standings"])
     if with_settings:
         table = Table(title="settings", title_justify="left")
         for column in ("name", "value", "from"):
@@ -159,6 +187,31 @@ def _show_symbols(symbols: dict[str, dict[str, Any]]) -> None:
         cells = [b if isinstance(b, str) else f"{_price(b['q05'])}–{_price(b['q95'])}" for b in bands]
         issued = (newest["issued_at"] or "")[:16].replace("T", " ")
         table.add_row(symbol, issued, _price(newest.get("ref_price", 0.0)), *cells)
+    out.print(table)
+
+
+def _shadow(part: dict[str, Any]) -> str:
+    if part["challenger"] is None:
+        return ""
+    share = f" serving {100 * part['share']:.0f} % of symbols" if part["share"] else ""
+    return f", shadowed by {part['challenger']}{share}"
+
+
+def _show_standings(standings: dict[str, dict[str, Any]]) -> None:
+    if not standings:
+        return
+    title = "outcomes of the last 90 days: inside the 90 % / 50 % band, independent outcomes in brackets"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("symbol", *(f"T{horizon}" for horizon in HORIZONS)):
+        table.add_column(column, justify="right", no_wrap=True)
+    for symbol, by_horizon in standings.items():
+        cells = [
+            f"{100 * one['coverage_90']:.0f} / {100 * one['coverage_50']:.0f} % ({one['effective']:.1f})"
+            if (one := by_horizon.get(f"T{horizon}"))
+            else "none yet"
+            for horizon in HORIZONS
+        ]
+        table.add_row(symbol, *cells)
     out.print(table)
 
 

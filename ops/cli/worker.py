@@ -11,15 +11,16 @@ from typing import Annotated
 
 import typer
 
+from contracts.errors import BadInputError
 from contracts.topics import Topics
 from ops.cli.options import RedisUrl, TrackingUri, settings_with
 from ops.console import told_errors
 from ops.embedded import EmbeddedServer
 from ops.settings import Settings
-from worker.champion import RegistrySettings
 from worker.commit import Retention
 from worker.config import WorkerConfig
 from worker.partition import Limits
+from worker.registry import RegistrySettings
 from worker.service import serve
 
 EXAMPLE = "Example: bands worker --bundle var/bundles/0.1.0-5f2c9d1e7a40"
@@ -29,6 +30,12 @@ def run(
     bundle: Annotated[
         Path | None, typer.Option(help="Serve this bundle folder; default: the registry's champion.")
     ] = None,
+    challenger: Annotated[
+        Path | None, typer.Option(help="With --bundle: the folder of a bundle that runs in its shadow.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of symbols the --challenger serves for real.")
+    ] = 0.0,
     redis_url: RedisUrl = None,
     tracking_uri: TrackingUri = None,
     partition: Annotated[int, typer.Option(help="Which partition, from 0.")] = 0,
@@ -46,17 +53,27 @@ def run(
     for noisy in ("faststream", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     with told_errors(), ExitStack() as stack:
+        if challenger is not None and bundle is None:
+            raise BadInputError("expected --bundle beside --challenger, found none; or use `bands shadow`")
         settings = settings_with(redis_url, tracking_uri)
         url = settings.redis.url
         if url is None:
             url = stack.enter_context(EmbeddedServer(settings.server_path)).url
             logging.getLogger("bands").info("embedded server at %s", url)
-        code = asyncio.run(serve(worker_config(settings, url, bundle, partition, http_port)))
+        code = asyncio.run(
+            serve(worker_config(settings, url, bundle, partition, http_port, challenger, share))
+        )
     sys.exit(code)
 
 
 def worker_config(
-    settings: Settings, url: str, bundle: Path | None, partition: int = 0, http_port: int | None = None
+    settings: Settings,
+    url: str,
+    bundle: Path | None,
+    partition: int = 0,
+    http_port: int | None = None,
+    challenger: Path | None = None,
+    share: float = 0.0,
 ) -> WorkerConfig:
     """What the settings tell a worker process."""
     stream, worker = settings.stream, settings.worker
@@ -65,10 +82,14 @@ def worker_config(
         settings.workspace_path / "champions",
         settings.registry.alias,
         settings.registry.timeout_s,
+        challenger=settings.registry.challenger_alias,
+        poll_s=settings.registry.poll_s,
     )
     return WorkerConfig(
         redis_url=url,
         bundle=bundle,
+        challenger=challenger,
+        share=share,
         registry=None if bundle else registry,
         topics=Topics(partition, stream.partitions),
         limits=Limits(batch_max=stream.batch_max),

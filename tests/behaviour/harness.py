@@ -18,12 +18,15 @@ from redis.retry import Retry
 
 from contracts.events import Bar
 from contracts.model.bundle import Bundle
+from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP, Topics
 from ops.embedded import free_port
 from ops.worker_process import WorkerProcess
 from worker import store
 from worker.arrival import Arrival
-from worker.engine import Engine, State
+from worker.engine import Engine
+from worker.lineup import Lineup
+from worker.step import State
 
 TOPICS = Topics()
 
@@ -172,11 +175,12 @@ class Truth:
     def of(cls, bundle: Bundle, bars: Sequence[Bar]) -> Truth:
         """Run the engine over `bars` in one go."""
         arrivals = [Arrival(f"{n}-0", {b"data": bar.to_wire()}, bar) for n, bar in enumerate(bars, 1)]
-        step = Engine(bundle).run(State(), arrivals)
-        streams: dict[str, list[bytes]] = {stream: [] for stream in TOPICS.all_bands}
+        step = Engine(Lineup(bundle)).run(State(), arrivals)
+        outcomes = [TOPICS.outcomes(horizon) for horizon in HORIZONS]
+        streams: dict[str, list[bytes]] = {stream: [] for stream in (*TOPICS.all_bands, *outcomes)}
         for event in step.events:
             streams[event.stream].append(event.payload)
-        assert all(len(payloads) == len(bars) for payloads in streams.values())
+        assert all(len(streams[stream]) == len(bars) for stream in TOPICS.all_bands)
         latest: dict[str, dict[bytes, bytes]] = {}
         for (symbol, horizon), payload in step.latest.items():
             latest.setdefault(TOPICS.latest(symbol), {})[f"T{horizon}".encode()] = payload

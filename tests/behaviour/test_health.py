@@ -169,7 +169,7 @@ def test_metrics_count_what_happened(embedded_url: str, market: TestMarket, tmp_
     for stream in TOPICS.all_bands:
         assert metrics[f'bands_events_total{{stream="{stream}"}}'] == "10.0"
     assert metrics["bands_lease_epoch"] == "1.0"
-    assert metrics[f'bands_bundle_info{{label="{market.bundle.label}"}}'] == "1.0"
+    assert metrics[f'bands_bundle_info{{label="{market.bundle.label}",role="champion"}}'] == "1.0"
     assert {"bands_lag_entries", "bands_pending_entries", "bands_step_seconds_count"} <= metrics.keys()
 
 

@@ -12,8 +12,8 @@ from redis.exceptions import ResponseError
 
 from contracts.topics import GROUP, Topics
 from worker.commit import Answer, Commit, Committer, Retention
-from worker.engine import Event
 from worker.lease import Lease
+from worker.step import Event
 
 TOPICS = Topics()
 

@@ -22,6 +22,7 @@ from tests.behaviour.harness import Truth
 from tests.market import TestMarket
 from worker.bars import RawEntry
 from worker.lease import Lease
+from worker.lineup import Lineup
 from worker.metrics import REGISTRY
 from worker.partition import FencedError, Limits, Partition
 from worker.store import StateError
@@ -80,7 +81,7 @@ class Bench:
         lease = Lease(client, TOPICS, ttl_ms=60_000)
         assert await lease.acquire() is None
         partition = Partition(client, TOPICS, lease, limits=limits, **more)
-        await partition.start(self.market.bundle)
+        await partition.start(Lineup(self.market.bundle))
         return partition
 
     async def deliver(self, count: int, consumer: str = TOPICS.consumer) -> list[RawEntry]:
@@ -226,7 +227,7 @@ async def test_a_cursor_moved_by_another_writer_is_stale(bench: Bench) -> None:
     partition = await bench.owner()
     await bench.serve(partition, 2)
     twin = Partition(bench.redis, TOPICS, partition.lease)  # a second writer under the very same token
-    await twin.start(bench.market.bundle)
+    await twin.start(Lineup(bench.market.bundle))
     await bench.serve(twin, 3)
     before = answers("STALE")
     await bench.serve(partition, 2)
@@ -352,11 +353,11 @@ async def test_a_bundle_is_recorded_once_and_when_it_changes(bench: Bench, plain
     await bench.serve(partition, 2)
     again = await bench.owner()
     assert await record() == first
-    await again.start(plain_market.bundle)
+    await again.start(Lineup(plain_market.bundle))
     assert await record() == (plain_market.bundle.label, again.cursor)
 
 
-@pytest.mark.parametrize("field", ["AAA", "_leader"])
+@pytest.mark.parametrize("field", ["AAA", "_leader:AAA"])
 @pytest.mark.parametrize("blob", [b"", b"rubbish", b"QBS1\x05\x00\x00\x00hello"])
 async def test_unreadable_state_is_refused_in_a_sentence(bench: Bench, field: str, blob: bytes) -> None:
     await bench.feed()

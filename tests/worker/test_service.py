@@ -20,10 +20,10 @@ from contracts.topics import GROUP, Topics
 from ops.embedded import free_port
 from tests.market import TestMarket
 from worker import reader
-from worker.champion import RegistrySettings
 from worker.config import WorkerConfig
 from worker.health import MAX_BACKLOG_ENTRIES, Health
 from worker.reader import PatientRedis
+from worker.registry import RegistrySettings
 from worker.service import BAD_BUNDLE, FENCED, STOPPED, Worker, serve
 from worker.upkeep import end_tasks
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from contracts.model.bundle.manifest import Manifest
-from contracts.model.calibrator import BandContext
+from contracts.model.calibrator import BandContext, Calibrator
 from contracts.model.context import Context, LeaderTrack
 from contracts.model.features import FeatureRow
 from contracts.model.intake import SymbolFold
@@ -41,8 +41,16 @@ class Bundle:
         """The features its models read."""
         return FeatureSpec(leader=self.manifest.features.leader)
 
-    def predict(self, symbol: str, row: FeatureRow, context: Context | None) -> dict[int, Prediction]:
+    def predict(
+        self,
+        symbol: str,
+        row: FeatureRow,
+        context: Context | None,
+        calibrators: Mapping[int, Calibrator] | None = None,
+    ) -> dict[int, Prediction]:
         """Calibrated bands of every horizon for one symbol's row and, where the spec has one, the leader's.
+
+        `calibrators`, by horizon, are what the bundle's have learnt since; None takes them as they shipped.
 
         Raises:
             KeyError: the bundle does not serve `symbol`.
@@ -56,4 +64,4 @@ class Bundle:
                 raise ValueError(f"expected the context of leader {self.spec.leader}, found none")
             values = np.concatenate((values, context.values))
         issued = BandContext(row.close_time, row.volatility_ratio)
-        return self.predictor.predict(symbol, values, row.sigma, issued)
+        return self.predictor.predict(symbol, values, row.sigma, issued, calibrators)

@@ -17,7 +17,7 @@ import pytest
 
 from ops.embedded import free_port
 from tests.market import TestMarket
-from worker.champion import RegistrySettings, fetch_champion
+from worker.registry import RegistrySettings, fetch_lineup
 
 pytestmark = [pytest.mark.xdist_group("registry"), pytest.mark.slow]
 
@@ -70,5 +70,6 @@ def test_what_is_published_over_http_is_what_a_worker_fetches(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["is_new"], "standard output is one JSON document and nothing else"
     assert not any(home.iterdir()), "files go to the server"
-    fetched = asyncio.run(fetch_champion(RegistrySettings(server, tmp_path / "cache")))
-    assert fetched.sha256 == market.bundle.sha256
+    fetched = asyncio.run(fetch_lineup(RegistrySettings(server, tmp_path / "cache")))
+    assert fetched.champion is not None
+    assert fetched.champion.sha256 == market.bundle.sha256

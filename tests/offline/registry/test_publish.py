@@ -16,7 +16,7 @@ from contracts.registry import BUNDLE_MODEL, horizon_model
 from offline.dataset import build_dataset
 from offline.registry import Published, RegistryError, find_champion, publish, sqlite_uri
 from tests.market import TestMarket
-from worker.champion import ChampionError, RegistrySettings, fetch_champion, last_champion
+from worker.registry import FetchError, RegistrySettings, fetch_lineup, kept_lineup
 
 pytestmark = pytest.mark.xdist_group("registry")
 
@@ -81,40 +81,43 @@ def test_a_worker_fetches_verifies_and_caches_the_champion(
     home: Path, published: Published, market: TestMarket, tmp_path: Path
 ) -> None:
     settings = RegistrySettings(sqlite_uri(home), tmp_path / "cache")
-    bundle = asyncio.run(fetch_champion(settings))
+    bundle = asyncio.run(fetch_lineup(settings)).champion
+    assert bundle is not None
     assert bundle.sha256 == market.bundle.sha256
-    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == [bundle.sha256, "last-champion"]
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == [bundle.sha256, "last-champion.json"]
     (tmp_path / "cache" / bundle.sha256 / "forest.npz").write_bytes(b"altered")
-    assert asyncio.run(fetch_champion(settings)).sha256 == market.bundle.sha256, (
-        "an altered copy is fetched anew"
-    )
+    again = asyncio.run(fetch_lineup(settings)).champion
+    assert again is not None
+    assert again.sha256 == market.bundle.sha256, "an altered copy is fetched anew"
 
 
 def test_an_absent_alias_and_a_registry_that_is_down_are_told(
     home: Path, published: Published, tmp_path: Path, market: TestMarket
 ) -> None:
-    with pytest.raises(ChampionError, match="bands publish"):
-        asyncio.run(fetch_champion(RegistrySettings(sqlite_uri(home), tmp_path, alias="challenger")))
+    with pytest.raises(FetchError, match="bands publish"):
+        asyncio.run(fetch_lineup(RegistrySettings(sqlite_uri(home), tmp_path, alias="challenger")))
     with pytest.raises(RegistryError, match="--tracking-uri"):
         find_champion(sqlite_uri(home), "challenger")
     with pytest.raises(RegistryError, match="start it"):
         publish(market.folder, "http://127.0.0.1:9", alias=None)
-    with pytest.raises(ChampionError, match="expected"):
-        asyncio.run(fetch_champion(RegistrySettings("http://127.0.0.1:9", tmp_path)))
+    with pytest.raises(FetchError, match="expected"):
+        asyncio.run(fetch_lineup(RegistrySettings("http://127.0.0.1:9", tmp_path)))
 
 
 def test_a_registry_that_is_down_leaves_the_worker_its_local_copy(
     home: Path, published: Published, market: TestMarket, tmp_path: Path
 ) -> None:
     seen = RegistrySettings(sqlite_uri(home), tmp_path / "cache")
-    assert last_champion(seen) is None
-    asyncio.run(fetch_champion(seen))
+    assert kept_lineup(seen) is None
+    asyncio.run(fetch_lineup(seen))
     down = RegistrySettings("http://127.0.0.1:9", tmp_path / "cache")
-    kept = last_champion(down)
+    lineup = kept_lineup(down)
+    assert lineup is not None
+    kept = lineup.champion
     assert kept is not None
     assert kept.sha256 == market.bundle.sha256
     (tmp_path / "cache" / kept.sha256 / "forest.npz").write_bytes(b"altered")
-    assert last_champion(down) is None
+    assert kept_lineup(down) is None
 
 
 @pytest.mark.parametrize("tag", ["", "..", "/tmp", "../victim"])
@@ -128,8 +131,8 @@ def test_a_twisted_tag_reaches_no_folder(
     honest = version.tags["bundle_sha256"]
     client.set_model_version_tag(BUNDLE_MODEL, version.version, "bundle_sha256", tag or " ")
     try:
-        with pytest.raises(ChampionError, match="sha256 in the tag"):
-            asyncio.run(fetch_champion(RegistrySettings(sqlite_uri(home), tmp_path / "cache")))
+        with pytest.raises(FetchError, match="sha256 in the tag"):
+            asyncio.run(fetch_lineup(RegistrySettings(sqlite_uri(home), tmp_path / "cache")))
     finally:
         client.set_model_version_tag(BUNDLE_MODEL, version.version, "bundle_sha256", honest)
     assert (victim / "precious").read_text() == "x"

@@ -1,0 +1,118 @@
+"""Following the registry: the lineup in force is what its aliases point at, swapped between two bars."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from contracts.model.bundle import load_bundle
+from contracts.topics import RELEASES
+from worker.config import WorkerConfig
+from worker.health import Health
+from worker.lineup import Lineup
+from worker.partition import Partition, RefusedError
+from worker.registry import FetchError, RegistrySettings, fetch_lineup, kept_lineup
+
+log = logging.getLogger(__name__)
+
+HINT_PAUSE_S = 5.0
+REGISTRY, SWAP = "registry", "swap"
+
+
+async def first_lineup(config: WorkerConfig, health: Health) -> Lineup:
+    """The lineup to start with: the folders', the registry's, or the verified local copy of that.
+
+    Waits while the registry has none. Bars wait in the stream meanwhile: taking them without a bundle
+    would lose the states it brings.
+
+    Raises:
+        BundleError: a folder does not verify.
+    """
+    if config.bundle is not None:
+        champion = load_bundle(config.bundle, accelerate=False)
+        rival = load_bundle(config.challenger, accelerate=False) if config.challenger else None
+        return Lineup(champion, rival, config.share if rival else 0.0)
+    assert config.registry is not None
+    while True:
+        try:
+            lineup = await fetch_lineup(config.registry)
+        except FetchError as error:
+            kept = kept_lineup(config.registry)
+            if kept is not None:
+                health.notes[REGISTRY] = f"serving the local copy: {error}"
+                log.warning("serving the local copy, %s: %s", kept, error)
+                return kept
+            health.troubles[REGISTRY] = str(error)
+            log.warning("no bundle yet, bars wait: %s", error)
+            await asyncio.sleep(config.registry_retry_s)
+        else:
+            health.troubles.pop(REGISTRY, None)
+            return lineup
+
+
+class Follower:
+    """Polls the aliases, which are the truth; an entry on `releases` is a hint to look at once."""
+
+    def __init__(
+        self, redis: Redis, partition: Partition, settings: RegistrySettings, health: Health
+    ) -> None:
+        self._redis: Any = redis
+        self._partition = partition
+        self._settings = settings
+        self._health = health
+        self._hint = asyncio.Event()
+
+    async def keep_polling(self) -> int:
+        """Swap whenever the aliases have moved, for ever.
+
+        Raises:
+            FencedError: another worker owns the partition.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hint.wait(), self._settings.poll_s)
+            self._hint.clear()
+            await self.look()
+
+    async def look(self) -> None:
+        """Swap to what the aliases point at now; whatever prevents that is noted, and the old one serves on.
+
+        Raises:
+            FencedError: another worker owns the partition.
+        """
+        notes = self._health.notes
+        try:
+            lineup = await fetch_lineup(self._settings, self._partition.lineup)
+            notes.pop(REGISTRY, None)
+            if lineup.key != self._partition.lineup.key:
+                await self._partition.swap(lineup)
+            notes.pop(SWAP, None)
+        except FetchError as error:
+            self._note(REGISTRY, str(error))
+        except RefusedError as error:
+            self._note(SWAP, str(error))
+        except (RedisError, OSError) as error:
+            self._note(SWAP, f"{type(error).__name__}: {error}")
+
+    async def keep_listening(self) -> int:
+        """Wake the polling whenever something is appended to `releases`, for ever."""
+        after = "$"
+        while True:
+            try:
+                reply = await self._redis.xread({RELEASES: after}, count=100, block=1_000)
+            except (RedisError, OSError):
+                await asyncio.sleep(HINT_PAUSE_S)
+                continue
+            if reply:
+                after = reply[0][1][-1][0]
+                self._hint.set()
+
+    def _note(self, part: str, what: str) -> None:
+        if self._health.notes.get(part) != what:
+            log.warning("%s: %s", part, what)
+        self._health.notes[part] = what

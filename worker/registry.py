@@ -1,0 +1,247 @@
+"""Fetching what the registry's aliases point at, in a process of its own: `python -m worker.registry`.
+
+MLflow's client costs 81 MB and seconds of import; a short-lived child keeps both, and any hang of the
+registry, away from the event loop that serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import UnavailableError
+from contracts.files import write_atomic
+from contracts.model.bundle import Bundle, BundleError, load_bundle, verify_bundle
+from contracts.registry import (
+    BUNDLE_ARTIFACT,
+    BUNDLE_MODEL,
+    CHALLENGER,
+    CHAMPION,
+    SHA256_TAG,
+    SHARE_TAG,
+)
+from worker.lineup import Lineup
+
+log = logging.getLogger(__name__)
+
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+
+
+class FetchError(UnavailableError):
+    """The lineup could not be fetched; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """Where the aliases are looked up, and how long that may take.
+
+    `alias` is the champion's; without `challenger` no shadow is served.
+    """
+
+    tracking_uri: str
+    cache: Path
+    alias: str = CHAMPION
+    http_timeout_s: float = 3.0
+    timeout_s: float = 60.0
+    challenger: str | None = CHALLENGER
+    poll_s: float = 60.0
+
+
+async def fetch_lineup(settings: RegistrySettings, known: Lineup | None = None) -> Lineup:
+    """Look the aliases up, download what they point at into the cache unless it is there, verify, load.
+
+    Bundles that `known` holds already are not loaded again; the others are loaded off the event loop.
+
+    Raises:
+        FetchError: the registry is down, has no champion, or a download does not verify.
+    """
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    found = await _ask(settings)
+    loaded = {one.sha256: one for one in known.bundles} if known is not None else {}
+
+    async def bundle_of(alias: str) -> Bundle | None:
+        told = found.get(alias)
+        if told is None:
+            return None
+        if told["sha256"] not in loaded:
+            folder = Path(told["folder"])
+            loaded[told["sha256"]] = await asyncio.to_thread(load_bundle, folder, accelerate=False)
+        return loaded[told["sha256"]]
+
+    try:
+        champion = await bundle_of("champion")
+        challenger = await bundle_of("challenger")
+    except BundleError as error:
+        raise FetchError(str(error)) from error
+    if challenger is not None and champion is not None and challenger.sha256 == champion.sha256:
+        challenger = None
+    lineup = Lineup(champion, challenger, found["share"] if challenger is not None else 0.0)
+    kept = {
+        "champion": champion.sha256 if champion else None,
+        "challenger": challenger.sha256 if challenger else None,
+        "share": lineup.share,
+    }
+    write_atomic(_kept_path(settings), json.dumps(kept).encode())
+    return lineup
+
+
+def kept_lineup(settings: RegistrySettings) -> Lineup | None:
+    """The verified local copy of what the aliases pointed at when last seen; None without a champion."""
+    try:
+        kept = json.loads(_kept_path(settings).read_bytes())
+        champion = _kept_bundle(settings, kept["champion"])
+        challenger = _kept_bundle(settings, kept["challenger"])
+        share = float(kept["share"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if champion is None:
+        return None
+    return Lineup(champion, challenger, share if challenger is not None else 0.0)
+
+
+def _kept_path(settings: RegistrySettings) -> Path:
+    return settings.cache / f"last-{settings.alias}.json"
+
+
+def _kept_bundle(settings: RegistrySettings, sha256: str | None) -> Bundle | None:
+    if sha256 is None:
+        return None
+    try:
+        bundle = load_bundle(settings.cache / sha256, accelerate=False)
+    except BundleError as error:
+        log.warning("the local copy of bundle %s does not verify: %s", sha256[:12], error)
+        return None
+    return bundle if bundle.sha256 == sha256 else None
+
+
+async def _ask(settings: RegistrySettings) -> dict[str, Any]:
+    command = ["-m", "worker.registry", settings.alias, str(settings.cache)]
+    if settings.challenger is not None:
+        command += ["--challenger", settings.challenger]
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, round(settings.http_timeout_s))),
+            # Not an argument: it may hold credentials, and arguments are for all to see.
+            TRACKING_URI: settings.tracking_uri,
+        },
+    )
+    try:
+        out, err = await asyncio.wait_for(child.communicate(), settings.timeout_s)
+    except TimeoutError as error:
+        raise FetchError(
+            f"expected an answer of the registry within {settings.timeout_s} s, found none"
+        ) from error
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode != 0:
+        last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
+        raise FetchError(
+            f"expected {BUNDLE_MODEL}@{settings.alias} in the registry, found: {last[0]}; publish a bundle "
+            "with `bands publish`, or serve a folder with --bundle"
+        )
+    if err.strip():
+        log.warning("registry: %s", err.decode(errors="replace").strip().splitlines()[-1])
+    answer: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return answer
+
+
+def look_up(tracking_uri: str, champion: str, challenger: str | None, cache: Path) -> dict[str, Any]:
+    """The bundles both aliases point at, downloaded; a challenger that can not be had is left out."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri, tracking_uri)
+    aliases = client.get_registered_model(BUNDLE_MODEL).aliases  # both in one read: never a torn pair
+    if champion not in aliases:
+        raise BundleError(f"Registered model alias {champion} not found.")
+    version = client.get_model_version(BUNDLE_MODEL, str(aliases[champion]))
+    told: dict[str, Any] = {"champion": _told(version, tracking_uri, cache), "challenger": None, "share": 0.0}
+    if challenger is not None and challenger in aliases:
+        rival = client.get_model_version(BUNDLE_MODEL, str(aliases[challenger]))
+        try:
+            share = _share(rival.tags.get(SHARE_TAG, "0"))
+            told |= {"challenger": _told(rival, tracking_uri, cache), "share": share}
+        except ValueError as error:
+            log.warning("no shadow: %s", error)
+    return told
+
+
+def _share(tag: str) -> float:
+    share = float(tag)
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"expected a share in [0, 1] in the tag {SHARE_TAG}, found {tag}")
+    return share
+
+
+def _told(version: Any, tracking_uri: str, cache: Path) -> dict[str, str]:
+    folder = _download(version, tracking_uri, cache)
+    return {"sha256": folder.name, "folder": str(folder)}
+
+
+def _download(version: Any, tracking_uri: str, cache: Path) -> Path:
+    """Bring a bundle version into `cache`, in one piece; return its folder, named by its sha256."""
+    from mlflow.artifacts import download_artifacts
+
+    sha256 = version.tags.get(SHA256_TAG, "")
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        # It names a folder below, one that is removed when it does not verify.
+        raise BundleError(f"expected a sha256 in the tag {SHA256_TAG}, found {sha256[:80]!r}")
+    folder: Path = cache / sha256
+    if folder.is_dir():
+        try:
+            verify_bundle(folder)
+        except BundleError as error:
+            log.warning("fetching the bundle again: %s", error)
+            shutil.rmtree(folder)
+        else:
+            return folder
+    # Without dst_path a local store would hand out, and write into, its own folder.
+    draft = Path(tempfile.mkdtemp(prefix=".download.", dir=cache))
+    try:
+        got = Path(
+            download_artifacts(artifact_uri=version.source, dst_path=str(draft), tracking_uri=tracking_uri)
+        )
+        if load_bundle(got, accelerate=False).sha256 != sha256:
+            raise BundleError(f"expected bundle {sha256}, found another in {BUNDLE_ARTIFACT}")
+        try:
+            got.rename(folder)
+        except OSError:
+            # Another worker of this machine was faster; what it brought must verify like any other.
+            verify_bundle(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def _main() -> None:
+    logging.basicConfig(format="%(message)s")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("alias")
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--challenger")
+    asked = parser.parse_args()
+    told = look_up(os.environ[TRACKING_URI], asked.alias, asked.challenger, asked.cache)
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+if __name__ == "__main__":
+    _main()
