@@ -40,6 +40,14 @@ class TestMarket:
         ]
         return [bar_of(symbol, candle) for _, symbol, candle in sorted(rows)]
 
+    def broken(self, at: int, factor: float) -> list[Bar]:
+        """The same bars with a volatility `factor` times as high from the live bar `at` on."""
+        breaks = [(TRAINING_BARS + at, factor)]
+        wild = simulate(MarketSpec(), SYMBOLS, TRAINING_BARS + LIVE_BARS, START, seed=5, breaks=breaks)
+        cut = START + TRAINING_BARS * BAR_SECONDS
+        live = {s: h.between(cut, None) for s, h in wild.histories.items()}
+        return TestMarket(self.folder, self.bundle, self.training, live).bars()
+
 
 def bar_of(symbol: str, candle: Candle, **more: str) -> Bar:
     """The message of a candle."""

@@ -8,7 +8,7 @@ from typing import Any
 from faststream.redis import RedisBroker, StreamSub
 from faststream.specification import AsyncAPI
 
-from contracts.events import Band, Bar, DeadLetter
+from contracts.events import Band, Bar, DeadLetter, DriftAlert, Outcome, RetrainRequest
 from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP, Topics
 
@@ -37,6 +37,31 @@ def specification(topics: Topics | None = None) -> AsyncAPI:
             title=topics.bands(horizon),
             description=f"One record per accepted bar: a band {horizon} bars ahead, or why there is none.",
         )
+    for horizon in HORIZONS:
+        broker.publisher(
+            stream=topics.outcomes(horizon),
+            schema=Outcome,
+            title=topics.outcomes(horizon),
+            description=f"Bands {horizon} bars ahead whose target bar has closed, scored.",
+        )
+        broker.publisher(
+            stream=topics.shadow(horizon),
+            schema=Band,
+            title=topics.shadow(horizon),
+            description="What the bundle that does not answer for the symbol would have said.",
+        )
+    broker.publisher(
+        stream=topics.drift,
+        schema=DriftAlert,
+        title=topics.drift,
+        description="Drift findings, each with the evidence a person needs to judge it.",
+    )
+    broker.publisher(
+        stream=topics.retrain,
+        schema=RetrainRequest,
+        title=topics.retrain,
+        description="Requests to train a new bundle, at most one a week and bundle from a worker.",
+    )
     broker.publisher(
         stream=topics.dead,
         schema=DeadLetter,

@@ -19,6 +19,7 @@ from contracts.model.bundle import Bundle
 from contracts.model.calibrator import Calibrator, calibrator_from_json
 from contracts.model.grid import HORIZONS, LEVELS
 from contracts.model.predictor import Prediction
+from worker.drift import Watch
 
 ORIGINS: tuple[Origin, ...] = ("live", "replay", "backfill")
 
@@ -44,6 +45,8 @@ class Book:
     open: Mapping[int, Array]
     last_issued: int = 0
     """Epoch seconds of the close of the last bar it issued a band at; 0 before the first."""
+    watch: Watch | Mapping[str, Any] | None = None
+    """Its drift watch: running, as JSON since it was put away, or None before the first bar."""
 
     @classmethod
     def start(cls, bundle: Bundle, symbol: str) -> Self:
@@ -81,6 +84,7 @@ class Book:
             "label": self.label,
             "last_issued": self.last_issued,
             "calibrators": {f"T{h}": calibrator.to_json() for h, calibrator in self.calibrators.items()},
+            "watch": self.watch.to_json() if isinstance(self.watch, Watch) else self.watch,
         }
 
     @classmethod
@@ -95,4 +99,5 @@ class Book:
             MappingProxyType(calibrators),
             MappingProxyType(dict(opened)),
             int(told["last_issued"]),
+            told["watch"],
         )

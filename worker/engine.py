@@ -12,17 +12,18 @@ from types import MappingProxyType
 
 from contracts.events import Band, Bar, DeadLetter, DeadReason, NoBandReason
 from contracts.model.bundle import Bundle
-from contracts.model.context import KEPT_ROWS, LeaderTrack
+from contracts.model.context import KEPT_ROWS, Context, LeaderTrack
 from contracts.model.features import FeatureRow
-from contracts.model.grid import HORIZONS, close_time
+from contracts.model.grid import BAR_SECONDS, HORIZONS, close_time
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS, Offer, SymbolFold, Verdict
 from contracts.topics import Topics, partition_of
 from worker.arrival import Arrival, Refusal
 from worker.book import Book
-from worker.judge import judge
+from worker.judge import Closed, judge
 from worker.lineup import Lineup
 from worker.records import band, no_band
 from worker.step import BookKey, Event, State, Step
+from worker.watching import COOLDOWN_BARS, inputs_of, retrain_request, watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,9 @@ class Engine:
         return max(starts, key=merit, default=SymbolFold())
 
     def _folded(self, state: State, bar: Bar, offer: Offer) -> Step:
+        return self._settled(state, bar, offer)[0]
+
+    def _settled(self, state: State, bar: Bar, offer: Offer) -> tuple[Step, tuple[Closed, ...]]:
         """Fold the bar, settle what it closes, and remember it where it is a leader's."""
         judged = judge(
             state.books_of(bar.symbol),
@@ -135,7 +139,7 @@ class Engine:
             )
             leaders = MappingProxyType({**step.state.leaders, bar.symbol: track})
             step = replace(step, state=replace(step.state, leaders=leaders), leaders=frozenset({bar.symbol}))
-        return step
+        return step, judged.closed
 
     def _filed(self, step: Step, books: Mapping[BookKey, Book], symbol: str) -> Step:
         """With `books` kept; of those no bundle in force writes in, only open ones and the newest stay."""
@@ -152,10 +156,36 @@ class Engine:
         )
 
     def _answered(self, state: State, bar: Bar, offer: Offer) -> Step:
-        step = self._folded(state, bar, offer)
-        step = self._answer(step, bar, offer, self.lineup.serving(bar.symbol), live=True)
+        step, closed = self._settled(state, bar, offer)
+        serving = self.lineup.serving(bar.symbol)
+        if serving is not None and bar.origin != "backfill":
+            step = self._watched(step, bar, offer, serving, closed)
+        step = self._answer(step, bar, offer, serving, live=True)
         shadow = self.lineup.shadowing(bar.symbol)
         return step if shadow is None else self._answer(step, bar, offer, shadow, live=False)
+
+    def _watched(
+        self, step: Step, bar: Bar, offer: Offer, bundle: Bundle, closed: tuple[Closed, ...]
+    ) -> Step:
+        """Tell the watch of the bundle that answers; say what it found, and ask for a retraining if due."""
+        key = (bundle.sha256, bar.symbol)
+        book = step.state.books.get(key)
+        if book is None:
+            return step
+        inputs = inputs_of(offer, bundle, self._context(step.state, bar, bundle))
+        mine = [one for one in closed if one.key == key]
+        book, found = watched(book, bundle, bar, offer, mine, inputs)
+        step = self._filed(step, {key: book}, bar.symbol)
+        alerts = [one.to_alert(bar.symbol, bundle.label) for one in found]
+        events = [Event(self.topics.drift, alert.to_wire()) for alert in alerts]
+        now = close_time(bar.candle.open_time)
+        request = retrain_request(found, bar.symbol, bundle, now)
+        last = step.state.asked.get(bundle.sha256)
+        if request is not None and (last is None or now - last >= COOLDOWN_BARS * BAR_SECONDS):
+            events.append(Event(self.topics.retrain, request.to_wire()))
+            asked = MappingProxyType({**step.state.asked, bundle.sha256: now})
+            step = replace(step, state=replace(step.state, asked=asked), asked=True)
+        return replace(step, events=(*step.events, *events))
 
     def _answer(self, step: Step, bar: Bar, offer: Offer, bundle: Bundle | None, *, live: bool) -> Step:
         if bundle is None:
@@ -175,7 +205,7 @@ class Engine:
                 return unable("gap", detail)
             return unable("warming_up", left)
         leader = bundle.spec.leader
-        if leader is not None and self._track(step.state, leader).before(bar.candle.open_time) is None:
+        if leader is not None and self._context(step.state, bar, bundle) is None:
             detail = f"no bar of the leader {leader} within the last {KEPT_ROWS} is known"
             return unable("no_context", detail)
         return self._predict(step, bar, offer, offer.row, bundle, live=live)
@@ -186,8 +216,7 @@ class Engine:
         degraded = ["bridged_bars"] if offer.fold.is_degraded else []
         if offer.fold.holds_extreme_bar:
             degraded.append("extreme_bar")
-        leader = bundle.spec.leader
-        context = None if leader is None else self._track(step.state, leader).before(bar.candle.open_time)
+        context = self._context(step.state, bar, bundle)
         if context is not None and context.is_stale:
             degraded.append("leader_missing")
         key = (bundle.sha256, bar.symbol)
@@ -244,6 +273,11 @@ class Engine:
         champion = self.lineup.champion
         return champion.manifest.max_gap_bars if champion else DEFAULT_MAX_GAP_BARS
 
+    def _context(self, state: State, bar: Bar, bundle: Bundle) -> Context | None:
+        """The leader's features as of the bar before; None where the bundle reads none or none is known."""
+        leader = bundle.spec.leader
+        return None if leader is None else self._track(state, leader).before(bar.candle.open_time)
+
     def _track(self, state: State, leader: str) -> LeaderTrack:
         """The leader's rows: the kept ones, or a bundle's where those reach further."""
         kept = [state.leaders.get(leader, LeaderTrack.empty())]
@@ -260,5 +294,6 @@ def _then(before: Step, after: Step) -> Step:
         before.touched | after.touched,
         before.books | after.books,
         before.leaders | after.leaders,
+        before.asked or after.asked,
         before.failures + after.failures,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -15,7 +16,7 @@ from contracts.topics import RELEASES
 from worker.config import WorkerConfig
 from worker.health import Health
 from worker.lineup import Lineup
-from worker.partition import Partition, RefusedError
+from worker.partition import FencedError, Partition, RefusedError
 from worker.registry import FetchError, RegistrySettings, fetch_lineup, kept_lineup
 
 log = logging.getLogger(__name__)
@@ -59,20 +60,22 @@ class Follower:
     """Polls the aliases, which are the truth; an entry on `releases` is a hint to look at once."""
 
     def __init__(
-        self, redis: Redis, partition: Partition, settings: RegistrySettings, health: Health
+        self,
+        redis: Redis,
+        partition: Partition,
+        settings: RegistrySettings,
+        health: Health,
+        lease_lost: Callable[[], None],
     ) -> None:
         self._redis: Any = redis
         self._partition = partition
         self._settings = settings
         self._health = health
+        self._lease_lost = lease_lost
         self._hint = asyncio.Event()
 
     async def keep_polling(self) -> int:
-        """Swap whenever the aliases have moved, for ever.
-
-        Raises:
-            FencedError: another worker owns the partition.
-        """
+        """Swap whenever the aliases have moved, for ever."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._hint.wait(), self._settings.poll_s)
@@ -80,11 +83,7 @@ class Follower:
             await self.look()
 
     async def look(self) -> None:
-        """Swap to what the aliases point at now; whatever prevents that is noted, and the old one serves on.
-
-        Raises:
-            FencedError: another worker owns the partition.
-        """
+        """Swap to what the aliases point at now; what prevents that is noted, and the old one serves on."""
         notes = self._health.notes
         try:
             lineup = await fetch_lineup(self._settings, self._partition.lineup)
@@ -96,6 +95,9 @@ class Follower:
             self._note(REGISTRY, str(error))
         except RefusedError as error:
             self._note(SWAP, str(error))
+        except FencedError as error:
+            self._note(SWAP, str(error))
+            self._lease_lost()
         except (RedisError, OSError) as error:
             self._note(SWAP, f"{type(error).__name__}: {error}")
 

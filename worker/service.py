@@ -25,6 +25,7 @@ from contracts.model.bundle import BundleError
 from contracts.topics import GROUP
 from worker.asyncapi import specification
 from worker.config import WorkerConfig
+from worker.drift import preload
 from worker.follow import Follower, first_lineup
 from worker.health import Health, health_routes
 from worker.lease import Lease
@@ -184,6 +185,7 @@ class Worker:
 
     async def _work(self) -> int:
         lineup = await first_lineup(self._config, self.health)
+        await asyncio.to_thread(preload)
         await self._upkeep.patiently("taking the lease", self._upkeep.take_lease)
         # Renewed from now on: draining a long backlog may take longer than the lease lives.
         tasks = [asyncio.create_task(self._upkeep.keep_lease())]
@@ -193,7 +195,13 @@ class Worker:
             log.info("serving %s: %s", self._config.topics.bars, lineup)
             loops = [self._upkeep.keep_sweeping, self._watch]
             if self._config.registry is not None:
-                follower = Follower(self._redis, self._partition, self._config.registry, self.health)
+                follower = Follower(
+                    self._redis,
+                    self._partition,
+                    self._config.registry,
+                    self.health,
+                    self._upkeep.lease_lost,
+                )
                 loops += [follower.keep_polling, follower.keep_listening]
             tasks += [asyncio.create_task(loop()) for loop in loops]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -26,6 +26,8 @@ class State:
     symbols: Mapping[str, SymbolFold] = field(default_factory=_nothing)
     leaders: Mapping[str, LeaderTrack] = field(default_factory=_nothing)
     books: Mapping[BookKey, Book] = field(default_factory=_nothing)
+    asked: Mapping[str, int] = field(default_factory=_nothing)
+    """When each bundle, by sha256, last asked for retraining: epoch seconds of the bar's close."""
 
     def books_of(self, symbol: str) -> dict[BookKey, Book]:
         """The books of one symbol."""
@@ -54,5 +56,6 @@ class Step:
     touched: frozenset[str] = frozenset()
     books: frozenset[BookKey] = frozenset()
     leaders: frozenset[str] = frozenset()
+    asked: bool = False
     failures: tuple[str, ...] = ()
     """What went wrong inside the engine, entry by entry: bugs, dead-lettered so that they block nothing."""

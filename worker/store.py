@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from worker.step import BookKey, State, Step
 LEADER_PREFIX = "_leader:"
 BOOK_PREFIX = "_book:"
 """State fields of leaders' rows and of books; no symbol begins with an underscore."""
+
+ASKED_FIELD = "_asked"
 
 GONE = b""
 """Written to a state field, it removes the field."""
@@ -64,15 +67,19 @@ def state_of(fields: Mapping[str, bytes]) -> State:
     Raises:
         SnapshotError: a field is not a snapshot of this version.
     """
-    symbols, leaders, books = {}, {}, {}
+    symbols, leaders, books, asked = {}, {}, {}, {}
     for name, blob in fields.items():
-        if name.startswith(LEADER_PREFIX):
+        if name == ASKED_FIELD:
+            asked = _asked_of(blob)
+        elif name.startswith(LEADER_PREFIX):
             leaders[name.removeprefix(LEADER_PREFIX)] = load_leader(blob)
         elif name.startswith(BOOK_PREFIX):
             books[_key_of(name)] = load_book(blob)
         else:
             symbols[name] = load_symbol(blob)
-    return State(MappingProxyType(symbols), MappingProxyType(leaders), MappingProxyType(books))
+    return State(
+        MappingProxyType(symbols), MappingProxyType(leaders), MappingProxyType(books), MappingProxyType(asked)
+    )
 
 
 def fields_of(step: Step) -> dict[str, bytes]:
@@ -84,7 +91,16 @@ def fields_of(step: Step) -> dict[str, bytes]:
     for key in sorted(step.books):
         book = state.books.get(key)
         fields[_book_field(key)] = GONE if book is None else dump_book(book)
+    if step.asked:
+        fields[ASKED_FIELD] = json.dumps(dict(state.asked), sort_keys=True).encode()
     return fields
+
+
+def _asked_of(blob: bytes) -> dict[str, int]:
+    try:
+        return {str(sha256): int(at) for sha256, at in json.loads(blob).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"expected when bundles asked for retraining, found {blob[:80]!r}") from error
 
 
 def _book_field(key: BookKey) -> str:

@@ -51,7 +51,7 @@ class Upkeep:
         try:
             await self._partition.process(entries)
         except FencedError:
-            self._check_lease.set()
+            self.lease_lost()
         except (RedisError, OSError) as error:
             self._trouble("commit", error)
         except Exception:
@@ -59,6 +59,10 @@ class Upkeep:
             self.failed.set()
         else:
             self._health.troubles.pop("commit", None)
+
+    def lease_lost(self) -> None:
+        """A commit was fenced: look at the lease at once, and end or catch up."""
+        self._check_lease.set()
 
     async def keep_lease(self) -> int:
         """Renew the lease; after an outage that outlived it, take it again and catch up.
@@ -77,6 +81,8 @@ class Upkeep:
                     owner = await self._lease.acquire()
                     if owner is None:
                         await self._partition.resume()
+            except FencedError:
+                continue  # it ran out again while we waited for our turn: look whose it is
             except (RedisError, OSError) as error:
                 self._trouble("lease", error)
                 continue
@@ -91,7 +97,7 @@ class Upkeep:
             try:
                 await self._partition.sweep()
             except FencedError:
-                self._check_lease.set()
+                self.lease_lost()
             except (RedisError, OSError) as error:
                 self._trouble("sweep", error)
             else:

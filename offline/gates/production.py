@@ -67,11 +67,18 @@ def production(
 
 
 def _drift(manifest: Manifest) -> Check:
-    name, thresholds = "drift_thresholds", manifest.drift_thresholds
-    if not thresholds:
+    name, spec = "drift_thresholds", manifest.drift
+    if spec is None:
         told = "the bundle carries no drift thresholds, so no detector could be set by it"
         return Check(name, "fail", told, source="manifest")
-    return Check(name, "pass", f"{len(thresholds)} thresholds in the manifest", source="manifest")
+    if not spec.calibrated:
+        return Check(name, "fail", f"no drift thresholds of its own: {spec.note}", source="manifest")
+    rates = [rate.simulated for rate in spec.rates.values() if rate.simulated is not None]
+    told = (
+        f"{len(spec.detectors)} thresholds calibrated to {spec.budget_per_year:g} false alarms per symbol "
+        f"and year; {sum(rates):.2f} on resampled history"
+    )
+    return Check(name, "pass", told, source="manifest")
 
 
 def _exposed(names: Sequence[str]) -> Check:

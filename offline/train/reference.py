@@ -8,19 +8,25 @@ import zipfile
 import numpy as np
 from numpy.typing import NDArray
 
-REFERENCE_PROBABILITIES = np.linspace(0.0, 1.0, 101)
+from contracts.model.drift.reference import percentiles
+from offline.drift.features import FeatureNull
 
 
-def encode_reference(rows: NDArray[np.float64], names: tuple[str, ...]) -> bytes:
+def encode_reference(
+    rows: NDArray[np.float64], names: tuple[str, ...], null: FeatureNull | None = None
+) -> bytes:
     """`reference.npz`: `quantiles` (features, 101) of `rows` (n, features) and their `names`.
 
-    The same rows always give the same bytes.
+    With a `null`, also `drift_null` and `drift_tail`: see `contracts.model.drift.DriftReference`. The same
+    rows always give the same bytes.
     """
     members = {
-        "quantiles": np.quantile(rows, REFERENCE_PROBABILITIES, axis=0).T,
+        "quantiles": percentiles(rows),
         "names": np.array(names),
         "rows": np.array(len(rows)),
     }
+    if null is not None:
+        members |= {"drift_null": null.quantiles, "drift_tail": null.tail}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, array in members.items():

@@ -8,7 +8,7 @@ import lightgbm as lgb
 import numpy as np
 
 from contracts.model.predictor import Head
-from offline.calibration import fit_calibrators
+from offline.calibration import HeldOut, fit_calibrators
 from offline.dataset import Dataset, Progress, no_progress
 from offline.metrics import hits, pinball
 from offline.train.cross_fit import CrossFit, cross_fit
@@ -23,6 +23,8 @@ class TrainedHead:
     head: Head
     boosters: list[lgb.Booster]
     metrics: dict[str, float]
+    held_out: HeldOut
+    """The rows those scores are of, before calibration."""
 
 
 def train(
@@ -59,4 +61,4 @@ def _head(fit: CrossFit, plan: TrainPlan) -> TrainedHead:
         "q_hat_50": float(np.mean([one[0.50] for one in q_hats])),
         "rows": float(len(held)),
     }
-    return TrainedHead(head, fit.boosters, metrics)
+    return TrainedHead(head, fit.boosters, metrics, held)

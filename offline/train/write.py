@@ -23,13 +23,15 @@ from contracts.model.predictor import model_name
 from contracts.model.snapshot import dump_leader, dump_symbol
 from contracts.model.spec import FeatureSpec
 from offline.dataset import Dataset
+from offline.drift import DriftPlan, Issued, calibrate_drift
 from offline.ingest import history_sha256
+from offline.train.importance import gain_shares
 from offline.train.plan import TrainPlan
 from offline.train.reference import encode_reference
 from offline.train.settings import TrainSettings
 from offline.train.train import TrainedHead
 
-METHOD = "correction of shrunken quantiles, cross-fitted, 3"
+METHOD = "correction of shrunken quantiles, cross-fitted, watched for drift, 4"
 """Raise the number when the same input trains to another bundle, so that old ones are not reused."""
 
 VERIFIED_ROWS = 2_000
@@ -45,8 +47,9 @@ def write_trained(
     *,
     version: str,
     extra_metrics: dict[str, Any] | None = None,
+    drift: DriftPlan | None = None,
 ) -> Path:
-    """Write the bundle folder of trained heads.
+    """Write the bundle folder of trained heads, with drift thresholds calibrated on their held-out rows.
 
     Raises:
         FileExistsError: the folder exists.
@@ -67,7 +70,9 @@ def write_trained(
         for t in heads
     }
     files[CALIBRATORS] = (json.dumps(calibrators, indent=2, sort_keys=True) + "\n").encode()
-    files[REFERENCE] = encode_reference(dataset.rows, spec.names)
+    issued = [Issued.of(t.held_out, t.head.calibrators) for t in heads]
+    watch, null = calibrate_drift(issued, dataset, histories, drift or DriftPlan())
+    files[REFERENCE] = encode_reference(dataset.rows, spec.names, null)
     files |= {state_path(symbol): dump_symbol(fold) for symbol, fold in dataset.states.items()}
     if spec.leader is not None:
         files[LEADER] = dump_leader(dataset.leader)
@@ -90,6 +95,8 @@ def write_trained(
         max_gap_bars=dataset.max_gap_bars,
         params=TrainPlan.of(settings).to_json(),
         metrics={f"T{t.head.horizon_bars}": t.metrics for t in heads} | (extra_metrics or {}),
+        drift=watch,
+        importance={f"T{t.head.horizon_bars}": gain_shares(t.boosters) for t in heads},
         files={},
     )
     return write_bundle(folder, manifest, files)

@@ -177,7 +177,8 @@ class Truth:
         arrivals = [Arrival(f"{n}-0", {b"data": bar.to_wire()}, bar) for n, bar in enumerate(bars, 1)]
         step = Engine(Lineup(bundle)).run(State(), arrivals)
         outcomes = [TOPICS.outcomes(horizon) for horizon in HORIZONS]
-        streams: dict[str, list[bytes]] = {stream: [] for stream in (*TOPICS.all_bands, *outcomes)}
+        said = (*TOPICS.all_bands, *outcomes, TOPICS.drift, TOPICS.retrain)
+        streams: dict[str, list[bytes]] = {stream: [] for stream in said}
         for event in step.events:
             streams[event.stream].append(event.payload)
         assert all(len(streams[stream]) == len(bars) for stream in TOPICS.all_bands)

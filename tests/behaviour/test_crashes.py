@@ -67,6 +67,35 @@ def test_kill_9_of_the_worker_at_random_moments(
     assert_undisturbed(client, truth)
 
 
+def test_kill_9_while_volatility_breaks_and_alerts_are_raised(
+    embedded_url: str, market: TestMarket, tmp_path: Path
+) -> None:
+    """No alert and no request to retrain is lost or told twice, and every detector goes on where it was."""
+    rng = random.Random(25)
+    bars = market.broken(at=60, factor=4.0)
+    truth = Truth.of(market.bundle, bars)
+    assert truth.streams[TOPICS.drift]
+    assert truth.streams[TOPICS.retrain]
+    client: Any = Redis.from_url(embedded_url)
+    feed = Feed(embedded_url, bars)
+    worker = ServedWorker(
+        embedded_url, tmp_path, market.folder, BANDS_WORKER__LEASE_TTL_MS="300", **SMALL_STEPS
+    )
+    try:
+        for _ in range(8):
+            worker.start()
+            feed.push(100)
+            wait_taken(client, feed, feed.sent - rng.randrange(2, 98))
+            worker.kill()
+        feed.push(feed.left)
+        worker.start()
+        wait_in_effect(client, feed.last)
+        assert worker.stop() == 0
+    finally:
+        worker.kill()
+    assert_undisturbed(client, truth)
+
+
 def test_kill_9_of_the_server_in_mid_stream(
     crash_server: ServerProcess, market: TestMarket, truth: Truth, tmp_path: Path
 ) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.model.bundle.manifest import Manifest
 from contracts.model.calibrator import BandContext, Calibrator
 from contracts.model.context import Context, LeaderTrack
+from contracts.model.drift.reference import DriftReference
 from contracts.model.features import FeatureRow
 from contracts.model.intake import SymbolFold
 from contracts.model.predictor import Prediction, Predictor
@@ -25,6 +27,8 @@ class Bundle:
     predictor: Predictor
     states: Mapping[str, SymbolFold]
     leader: LeaderTrack
+    reference: DriftReference | None = None
+    """What the features looked like in training; `manifest.drift` says how to compare."""
 
     @property
     def label(self) -> str:
@@ -58,10 +62,17 @@ class Bundle:
         """
         if symbol not in self.symbols:
             raise KeyError(f"expected one of {', '.join(self.symbols)}, found {symbol}")
-        values = row.values
-        if self.spec.leader is not None:
-            if context is None:
-                raise ValueError(f"expected the context of leader {self.spec.leader}, found none")
-            values = np.concatenate((values, context.values))
         issued = BandContext(row.close_time, row.volatility_ratio)
-        return self.predictor.predict(symbol, values, row.sigma, issued, calibrators)
+        return self.predictor.predict(symbol, self.inputs(row, context), row.sigma, issued, calibrators)
+
+    def inputs(self, row: FeatureRow, context: Context | None) -> NDArray[np.float64]:
+        """What the models read, shape (features,): the symbol's row and, where there is one, the leader's.
+
+        Raises:
+            ValueError: a context is missing where the spec names a leader.
+        """
+        if self.spec.leader is None:
+            return row.values
+        if context is None:
+            raise ValueError(f"expected the context of leader {self.spec.leader}, found none")
+        return np.concatenate((row.values, context.values))

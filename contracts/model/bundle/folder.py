@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from contracts.model.bundle.bundle import Bundle
 from contracts.model.bundle.manifest import Manifest
 from contracts.model.conformal import calibrator_from_json
 from contracts.model.context import LeaderTrack
+from contracts.model.drift.reference import DriftReference
 from contracts.model.forest import PackedForest
 from contracts.model.grid import LEVEL_NAMES
 from contracts.model.intake import SymbolFold
@@ -173,7 +175,8 @@ def load_bundle(folder: Path, *, accelerate: bool | None = None) -> Bundle:
         states = {symbol: _state(contents, symbol) for symbol in manifest.symbols}
         leader = load_leader(contents[LEADER]) if spec.leader else LeaderTrack.empty()
         predictor = Predictor(forest, heads)
-        bundle = Bundle(manifest, sha256, predictor, states, leader)
+        reference = _reference(contents[REFERENCE], spec)
+        bundle = Bundle(manifest, sha256, predictor, states, leader, reference)
         _probe(bundle)
     except (KeyError, TypeError, ValueError, RecursionError, ArithmeticError) as error:
         raise BundleError(f"expected a readable bundle in {folder}, found: {error}") from error
@@ -191,6 +194,16 @@ def _probe(bundle: Bundle) -> None:
             context = bundle.leader.before(opened)
             if bundle.spec.leader is None or context is not None:
                 bundle.predict(symbol, row, context)
+
+
+def _reference(data: bytes, spec: FeatureSpec) -> DriftReference:
+    try:
+        reference = DriftReference.from_bytes(data)
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise BundleError(f"expected {REFERENCE} to be an npz file, found: {error}") from error
+    if reference.names != spec.names:
+        raise BundleError(f"expected {REFERENCE} of the models' features, found {reference.names}")
+    return reference
 
 
 def _state(contents: Mapping[str, bytes], symbol: str) -> SymbolFold:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from contracts.events.base import Symbol, UtcTime
+from contracts.model.drift.spec import DriftSpec
 from contracts.model.grid import HORIZONS, LEVELS
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -87,7 +88,10 @@ class Manifest(_Frozen):
     """The gap rule the models were trained under; serving follows it."""
     params: dict[str, Any]
     metrics: dict[str, Any]
-    drift_thresholds: dict[str, float] = Field(default_factory=dict)
+    drift: DriftSpec | None = None
+    """What to watch for drift, and from where on it is one; None in bundles of before."""
+    importance: dict[str, tuple[float, ...]] | None = None
+    """By horizon, `T42` …, each feature's share of its boosters' gain, in the order of `features.names`."""
     files: dict[BundlePath, Sha256]
 
     @model_validator(mode="after")
