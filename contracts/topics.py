@@ -11,6 +11,23 @@ GROUP = "bands-worker"
 """The worker's consumer group on the bars stream."""
 
 RETRAIN_STATUS = "retrain.status"
+
+RETRAIN_GROUP = "bands-retrainer"
+"""The retrainers' consumer group on every retrain stream."""
+RETRAIN_CONSUMER = "retrainer"
+"""The one consumer name of that group, whoever holds the lock: a successor inherits the pending list."""
+RETRAIN_LEASE = "retrain.lease"
+"""Which retrainer may run: its fencing token, with a time to live."""
+RETRAIN_EPOCH = "retrain.epoch"
+"""Counter of retrainer leases ever taken."""
+RETRAIN_RUN = "retrain.run"
+"""Hash: the run in progress; absent between runs."""
+RETRAIN_ACCEPTED = "retrain.accepted"
+"""Hash by bundle label: when a run for it was last accepted (server's milliseconds), and its id."""
+RETRAIN_ENDED = "retrain.ended"
+"""Sorted set of run ids that have their final status, by time."""
+RETRAIN_SCHEDULED = "retrain.scheduled"
+"""The last calendar month (`2026-11`) the schedule has seen."""
 RELEASES = "releases"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -37,6 +37,8 @@ from ops.settings_sources import (
 __all__ = [
     "RedisSettings",
     "RegistrySettings",
+    "ReleaseSettings",
+    "RetrainSettings",
     "Settings",
     "SettingsError",
     "StreamSettings",
@@ -127,6 +129,45 @@ class TrainSettings(_Section):
     """Missing bars that are bridged; with one more, the symbol warms up again. The bundle carries it."""
 
 
+class ReleaseSettings(_Section):
+    """How a challenger takes over."""
+
+    policy: Literal["manual", "automatic"] = "manual"
+    """Of `bands shadow --follow`: automatic promotes on a win and withdraws on a loss."""
+    alpha: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """Chance of a false win over all looks together, and of a false loss."""
+    require_gates: bool = True
+    """Promote only what a quality gates report says go to."""
+    require_signoff: bool = False
+    """Promote only what both roles have signed, see `bands approve`."""
+    poll_interval_s: Seconds = 5.0
+    """How often `bands shadow --follow` looks."""
+
+
+class RetrainSettings(_Section):
+    """The retrainer, and what a retraining does."""
+
+    cooldown_days: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7.0
+    """How long after an accepted run another request for the same champion is answered `skipped`."""
+    schedule_day: Annotated[int, Field(ge=0, le=28)] = 1
+    """Day of the month on which a retraining is asked for; 0 is never."""
+    trials: Annotated[int, Field(ge=0)] = 10
+    """HPO trials per horizon, the champion's settings first; 0 trains with the defaults."""
+    validation_days: Positive = 365
+    """The walk-forward covers this much of the newest bars; half of them where there are too few."""
+    calibrate: bool = True
+    """Compare calibrators where there are bars enough before the validation; else adaptive CQR."""
+    lease_ttl_ms: Annotated[int, Field(ge=100)] = 30_000
+    """How long a silent retrainer keeps the lock."""
+    sweep_interval_s: Seconds = 5.0
+    archive_interval_s: Seconds = 3_600.0
+    """How often the bars that have flowed are added to the workspace's archive."""
+    retry_s: Seconds = 30.0
+    """Pause before a run goes on after the registry was away."""
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=1, le=65_535)] = 8_101
+
+
 class Settings(BaseSettings):
     """Every setting of every command; frozen, and checked when it is made.
 
@@ -149,6 +190,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     registry: RegistrySettings = RegistrySettings()
     train: TrainSettings = TrainSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    release: ReleaseSettings = ReleaseSettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

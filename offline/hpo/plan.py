@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from offline.hpo.cells import N_FOLDS
-from offline.hpo.space import grid_points
+from offline.hpo.space import START, grid_points
 
 REDUCTION_FACTOR = 3
 """Rungs of 1 and 3 of 5: a third goes on after five cells, a ninth after fifteen, 89 % pruned in the end."""
@@ -19,7 +22,8 @@ class SearchPlan:
 
     `proxy` searches with fast fits and refits the best `finalists` in full. `grid` walks a plain grid
     without pruning instead, and `trials` and `proxy` then count for nothing. `folds` calendar blocks are
-    tested in turn, `embargo_bars` bars behind each of them do not train.
+    tested in turn, `embargo_bars` bars behind each of them do not train. `starts` are points of the space by
+    horizon, such as an earlier search's best, that are tried before the default one.
     """
 
     trials: int = 50
@@ -30,6 +34,7 @@ class SearchPlan:
     finalists: int = 5
     folds: int = N_FOLDS
     embargo_bars: int = EMBARGO_BARS
+    starts: Mapping[int, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if self.trials < 1 or self.reduction_factor < 2 or self.finalists < 1:
@@ -42,6 +47,11 @@ class SearchPlan:
                 f"expected at least two folds and an embargo of no bars or more, found {self.folds} and "
                 f"{self.embargo_bars}"
             )
+
+    def first_points(self, horizon: int) -> list[Mapping[str, Any]]:
+        """The points of a horizon's first trials; sampling begins behind them."""
+        told = self.starts.get(horizon)
+        return [START] if told is None or dict(told) == START else [told, START]
 
     @property
     def method(self) -> str:

@@ -94,6 +94,8 @@ def study_key(data: dict[str, Any], plan: SearchPlan) -> str:
         "lightgbm": lgb.__version__,
         "optuna": optuna.__version__,
     }
+    if plan.starts and not plan.grid:
+        told["starts"] = {f"T{horizon}": dict(point) for horizon, point in sorted(plan.starts.items())}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -59,6 +59,19 @@ def settings_at(params: Mapping[str, Any], seed: int) -> TunedSettings:
     return TunedSettings(**params, seed=seed)
 
 
+def point_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The point of the space nearest to training settings, such as those a bundle's manifest tells.
+
+    >>> point_of({"rounds": 60, "lambda_l2": 0.0, "seed": 7})["lambda_l2"]
+    0.001
+    """
+    point = dict(START)
+    for name, within in SPACE.items():
+        if name in settings and isinstance(within, IntDistribution | FloatDistribution):
+            point[name] = min(within.high, max(within.low, type(within.low)(settings[name])))
+    return point
+
+
 def describe_space(*, grid: bool) -> dict[str, Any]:
     """The space as a result file tells it."""
     free = {"weight": list(WEIGHTS), "median_shrink": list(SHRINKS)}

@@ -28,7 +28,7 @@ from offline.hpo.plan import SearchPlan
 from offline.hpo.pool import CellPool
 from offline.hpo.sampling import FixedPoint, RungPruner, sampler_seed, tpe
 from offline.hpo.settings import TunedSettings, default_settings
-from offline.hpo.space import SHRINKS, START, WEIGHTS, grid_points, settings_at
+from offline.hpo.space import SHRINKS, WEIGHTS, grid_points, settings_at
 
 LOOK_EVERY_S = 0.5
 """How often a run without a free slot looks whether the others are done or dead."""
@@ -119,7 +119,8 @@ def run_study(
 def _sampler(plan: SearchPlan, horizon: int, slot: int) -> BaseSampler:
     if plan.grid:
         return FixedPoint(grid_points()[slot])
-    return tpe(plan.seed, horizon, slot) if slot else FixedPoint(START)
+    first = plan.first_points(horizon)
+    return FixedPoint(first[slot]) if slot < len(first) else tpe(plan.seed, horizon, slot)
 
 
 def _run_trial(study: Study, trial: Trial, cells: CellGrid, plan: SearchPlan, pool: CellPool) -> None:
@@ -183,7 +184,7 @@ def _outcome(
         winner = min(range(len(finalists)), key=lambda i: finalists[i].full.pinball_standardised)
         best, score = complete[winner], finalists[winner].full
         correlation = _rank_correlation(finalists)
-    seeded = not plan.grid and slot_of(best) > 0
+    seeded = not plan.grid and slot_of(best) >= len(plan.first_points(cells.horizon))
     return StudyOutcome(
         study.study_name,
         cells.horizon,

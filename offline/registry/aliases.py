@@ -50,7 +50,7 @@ def point(client: Any, alias: str, version: str) -> None:
         client.set_registered_model_alias(BUNDLE_MODEL, alias, version)
         after[alias] = version
     for touched in sorted({version, *before.values()}, key=int):
-        _restage(client, touched, stage_of(touched, after))
+        restage(client, touched, stage_of(touched, after))
 
 
 def stage_of(version: str, aliases: Mapping[str, str]) -> str:
@@ -66,7 +66,8 @@ def stage_of(version: str, aliases: Mapping[str, str]) -> str:
     return STAGING if mine - {PREVIOUS} else ARCHIVED
 
 
-def _restage(client: Any, version: str, stage: str) -> None:
+def restage(client: Any, version: str, stage: str) -> None:
+    """Set the stage tag of a bundle version, those of its horizon models first."""
     tags = client.get_model_version(BUNDLE_MODEL, version).tags
     if tags.get(STAGE_TAG) == stage:
         return

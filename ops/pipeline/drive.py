@@ -97,7 +97,7 @@ def pipeline_lock(folder: Path) -> Iterator[None]:
 
 
 def _asked(work: Work) -> set[str]:
-    return {stage.name for stage in STAGES if stage.asked(work)}
+    return {s.name for s in STAGES if s.asked(work) and s.name not in work.options.leave_out}
 
 
 def _ran(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,8 @@ class PipelineOptions:
     `start` is the first walk-forward refit; None is half way through the bars, on the first of a month.
     HPO and the choice of calibrators use bars that close by `tune_until`; None is `start`. No `trials`
     trains with the default settings, no `calibrate` with adaptive CQR at every horizon. `peers` are those
-    of the leaderboard; none leaves it out.
+    of the leaderboard; none leaves it out. `search_from` are points of the search space by horizon that HPO
+    tries first; stages named in `leave_out` are not asked for.
 
     Raises `ValueError` for a negative number of trials.
     """
@@ -34,6 +37,8 @@ class PipelineOptions:
     version: str = "1.0.0-hpo"
     alias: str = "challenger"
     policy: Path | None = None
+    search_from: Mapping[int, Mapping[str, Any]] | None = None
+    leave_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.trials < 0:

@@ -10,6 +10,7 @@ BENCHMARKS = {
     "forecast": "The walk-forward leaderboard: our bands beside every peer, on the same rows.",
     "inference": "One row to its calibrated bands, per horizon, and memory.",
     "hpo": "The search beside the plain way of searching, and the whole of it against the clock.",
+    "online": "The same bundle over years of bars, its calibrators learning and standing still.",
     "worker": "Bar in to all four records out on the embedded server.",
 }
 

@@ -28,11 +28,14 @@ from ops.pipeline.work import Work
 
 
 def _plan(work: Work, *, grid: bool) -> SearchPlan:
-    return SearchPlan(trials=max(1, work.options.trials), seed=work.settings.train.seed, grid=grid)
+    starts = {} if grid else dict(work.options.search_from or {})
+    trials = max(1, work.options.trials)
+    return SearchPlan(trials=trials, seed=work.settings.train.seed, grid=grid, starts=starts)
 
 
 def _inputs(work: Work, *, grid: bool) -> dict[str, Any]:
     plan = _plan(work, grid=grid)
+    starts = {f"T{horizon}": dict(point) for horizon, point in plan.starts.items()}
     return {
         "bars": work.bars_told(work.tuning),
         "leader": work.tuning_leader,
@@ -43,6 +46,7 @@ def _inputs(work: Work, *, grid: bool) -> dict[str, Any]:
             "space": describe_space(grid=grid),
         },
         **work.training_told(),
+        **({"starting points": starts} if starts else {}),
         "search method": f"{METHOD}; optuna {optuna.__version__}",
     }
 
