@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from redis import Redis
 
 from contracts.events import Bar, Origin
 from contracts.model.candle import History
+from contracts.model.grid import HORIZONS
 from contracts.topics import Topics, partition_of
 
 AHEAD_BARS = 400
@@ -32,10 +33,13 @@ class Replayed:
     """What came back: raw JSON records in the order of their streams, and latencies in seconds.
 
     `latencies_s` holds, for bars pushed one at a time, the time from XADD to having read all four
-    records; it is empty otherwise. `dead` are the dead letters that appeared meanwhile.
+    records; it is empty otherwise. `outcomes` are those of the bands whose target bar closed, `shadow` what
+    a challenger would have said, `dead` the dead letters that appeared meanwhile.
     """
 
     records: list[bytes] = field(default_factory=list)
+    outcomes: list[bytes] = field(default_factory=list)
+    shadow: list[bytes] = field(default_factory=list)
     dead: list[bytes] = field(default_factory=list)
     latencies_s: list[float] = field(default_factory=list)
     pushed: int = 0
@@ -58,9 +62,8 @@ class Replay:
     def __init__(self, url: str, partitions: int = 1) -> None:
         self._redis: Any = Redis.from_url(url, socket_timeout=10)
         self._topics = [Topics(p, partitions) for p in range(partitions)]
-        self._outputs = [stream for t in self._topics for stream in (*t.all_bands, t.dead)]
-        self._dead = {t.dead for t in self._topics}
-        self._positions = {stream: self._last_id(stream) for stream in self._outputs}
+        self._kinds = {stream: kind for topics in self._topics for stream, kind in _outputs(topics)}
+        self._positions = {stream: self._last_id(stream) for stream in self._kinds}
         self._leaders = {self._leader(topics) for topics in self._topics}
         self._last_read = 0.0
 
@@ -141,7 +144,7 @@ class Replay:
         got = 0
         for stream, entries in reply or ():
             name = stream.decode()
-            target = replayed.dead if name in self._dead else replayed.records
+            target: list[bytes] = getattr(replayed, self._kinds[name])
             target += [fields[b"data"] for _, fields in entries]
             self._positions[name] = entries[-1][0].decode()
             got += len(entries)
@@ -150,6 +153,15 @@ class Replay:
     def close(self) -> None:
         """Let go of the connection."""
         self._redis.close()
+
+
+def _outputs(topics: Topics) -> Iterator[tuple[str, str]]:
+    """Every stream that is read, with the name of the list in `Replayed` its payloads go to."""
+    for horizon in HORIZONS:
+        yield topics.bands(horizon), "records"
+        yield topics.outcomes(horizon), "outcomes"
+        yield topics.shadow(horizon), "shadow"
+    yield topics.dead, "dead"
 
 
 def _order(entry: str) -> tuple[int, int]:

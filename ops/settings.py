@@ -91,6 +91,8 @@ class StreamSettings(_Section):
     """Entries kept in each output stream."""
     dead_maxlen: Positive = 10_000
     """Entries kept in the dead-letter stream."""
+    bars_retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30.0
+    """How long bars in effect are kept: as far back as `bands audit` can look without `--bars`."""
 
 
 class WorkerSettings(_Section):

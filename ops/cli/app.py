@@ -27,6 +27,8 @@ COMMANDS = {
     "shadow": "Put a challenger in shadow, see how it does, or watch it and let it take over.",
     "promote": "Make the challenger the champion.",
     "rollback": "Give the champion's place back to the previous one, in one command.",
+    "audit": "Recompute what was served from what the server kept, and tell where the two differ.",
+    "explain": "One band, or one missing band: features, quantiles, calibration, bundle, and why.",
     "status": "What runs, what is served, and every setting with its origin.",
     "server": "Run the embedded server in the foreground.",
     "bench": "Measure this machine.",

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from redis import Redis
 
-from contracts.events import Band, DeadLetter
+from contracts.events import Band, DeadLetter, Outcome
 from contracts.files import write_atomic
 from contracts.model.bundle import load_bundle
 from contracts.model.grid import BAR_SECONDS
@@ -33,6 +33,12 @@ def run(
     symbol: Annotated[str | None, typer.Option(help="Replay this symbol only.")] = None,
     target: Annotated[
         Path | None, typer.Option("--out", help="Write records here, one JSON per line; default: stdout.")
+    ] = None,
+    outcomes: Annotated[
+        Path | None, typer.Option(help="Write the outcomes of the bands that closed here too.")
+    ] = None,
+    shadow: Annotated[
+        Path | None, typer.Option(help="Write what a challenger said in shadow here, where there is one.")
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle for the embedded worker; default: the registry's champion.")
@@ -77,6 +83,8 @@ def run(
         with progress_bars(quiet=as_json) as progress:
             replayed = replay.run(merge_bars(chosen), progress=lambda d, t: progress("replaying", d, t))
         replay.close()
+        _write(outcomes, sorted(replayed.outcomes, key=_closing_order))
+        _write(shadow, sorted(replayed.shadow, key=_time_order))
         _report(replayed, skipped, target, as_json=as_json)
 
 
@@ -112,6 +120,16 @@ def _time_order(line: bytes) -> tuple[str, str, int]:
     return (record.open_time.isoformat(), record.symbol, record.horizon_bars)
 
 
+def _closing_order(line: bytes) -> tuple[str, str, int, str]:
+    one = Outcome.from_wire(line)
+    return one.target_time.isoformat(), one.symbol, one.horizon_bars, one.issued_at.isoformat()
+
+
+def _write(target: Path | None, lines: list[bytes]) -> None:
+    if target is not None:
+        write_atomic(target, b"".join(line + b"\n" for line in lines))
+
+
 def _report(replayed: Replayed, skipped: int, target: Path | None, *, as_json: bool) -> None:
     lines = sorted(replayed.records, key=_time_order)
     text = b"".join(line + b"\n" for line in lines)
@@ -128,6 +146,8 @@ def _report(replayed: Replayed, skipped: int, target: Path | None, *, as_json: b
         "records": len(records),
         "bands": sum(record.is_band for record in records),
         "no_band": dict(silent),
+        "outcomes": len(replayed.outcomes),
+        "shadow": len(replayed.shadow),
         "dead_letters": dict(dead),
         "out": str(target) if target else None,
     }
@@ -137,7 +157,8 @@ def _report(replayed: Replayed, skipped: int, target: Path | None, *, as_json: b
     where = f" in {target}" if target else ""
     err.print(
         f"{replayed.pushed} bars pushed, {skipped} skipped (folded before, or outside the span); "
-        f"{told['records']} records{where}, {told['bands']} of them bands",
+        f"{told['records']} records{where}, {told['bands']} of them bands; "
+        f"{told['outcomes']} outcomes",
         highlight=False,
     )
     for what, counts in (("no band", silent), ("dead letters", dead)):

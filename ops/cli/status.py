@@ -12,19 +12,23 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rich.table import Table
 
-from contracts.events import Band, Outcome
+from contracts.events import Band, DriftAlert, Outcome, Release
 from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP, Topics
 from offline.registry import RegistryError, find_champion
 from ops.cli.options import Json, RedisUrl, TrackingUri, settings_with
+from ops.cli.release_options import line
 from ops.console import UNAVAILABLE, out, print_json, told_errors
 from ops.embedded.running import running_url
+from ops.release import last_releases
 from ops.settings import Settings
 from ops.settings_sources import mask
 from worker.outcomes import FIRST_LOOK
 from worker.scoreboard import Scoreboard
 
 EXAMPLE = "Example: bands status --json"
+SHOWN = 3
+"""Newest drift findings of a partition, and newest releases."""
 
 
 def run(
@@ -50,6 +54,7 @@ def gather(settings: Settings) -> dict[str, Any]:
     told: dict[str, Any] = {
         "server": {"up": False, "url": mask(url) if url else None, "problem": None},
         "partitions": [],
+        "releases": [],
         "registry": _registry(settings),
         "settings": [{"name": n, "value": v, "from": o} for n, v, o in settings.describe()],
     }
@@ -68,6 +73,7 @@ def gather(settings: Settings) -> dict[str, Any]:
             _partition(client, Topics(p, settings.stream.partitions))
             for p in range(settings.stream.partitions)
         ]
+        told["releases"] = [one.model_dump(mode="json") for one in last_releases(client, SHOWN)]
     except RedisError as error:
         told["server"]["problem"] = f"{type(error).__name__}: {error}"
     finally:
@@ -107,6 +113,10 @@ def _partition(client: Any, topics: Topics) -> dict[str, Any]:
         },
         "symbols": {symbol: _newest(client, topics, symbol) for symbol in symbols},
         "standings": _standings(client, topics),
+        "drift": [
+            DriftAlert.from_wire(fields[b"data"]).model_dump(mode="json")
+            for _, fields in client.xrevrange(topics.drift, count=SHOWN)
+        ],
     }
 
 
@@ -164,6 +174,13 @@ def _show(told: dict[str, Any], *, with_settings: bool) -> None:
         )
         _show_symbols(part["symbols"])
         _show_standings(part["standings"])
+        for alert in part["drift"]:
+            about = f"{alert['symbol']} {alert['channel']}" + (
+                f" T{alert['horizon_bars']}" if alert["horizon_bars"] else ""
+            )
+            out.print(f"drift     {alert['at'][:16]}Z {about}: {alert['evidence']}", highlight=False)
+    for release in told["releases"]:
+        out.print(f"release   {line(Release.model_validate(release))}", highlight=False)
     if with_settings:
         table = Table(title="settings", title_justify="left")
         for column in ("name", "value", "from"):

@@ -92,7 +92,7 @@ def worker_config(
         share=share,
         registry=None if bundle else registry,
         topics=Topics(partition, stream.partitions),
-        limits=Limits(batch_max=stream.batch_max),
+        limits=Limits(stream.batch_max, round(stream.bars_retention_days * 86_400)),
         retention=Retention(stream.output_maxlen, stream.dead_maxlen),
         lease_ttl_ms=worker.lease_ttl_ms,
         sweep_interval_s=worker.sweep_interval_s,

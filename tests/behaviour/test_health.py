@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP
 from tests.behaviour.harness import TOPICS, Feed, ServedWorker, payloads, wait_in_effect, wait_until
 from tests.market import TestMarket
@@ -185,7 +186,15 @@ def test_asyncapi_names_every_stream(embedded_url: str, market: TestMarket, tmp_
     assert document["asyncapi"].startswith("3.")
     assert document["info"]["title"]
     addresses = {channel["address"] for channel in document["channels"].values()}
-    assert addresses == {TOPICS.bars, TOPICS.dead, *TOPICS.all_bands}
+    said = {TOPICS.outcomes(h) for h in HORIZONS} | {TOPICS.shadow(h) for h in HORIZONS}
+    assert addresses == {
+        TOPICS.bars,
+        TOPICS.dead,
+        TOPICS.drift,
+        TOPICS.retrain,
+        *TOPICS.all_bands,
+        *said,
+    }
     actions = {operation["action"] for operation in document["operations"].values()}
     assert actions == {"send", "receive"}
     for reference in _references(document):
