@@ -6,9 +6,11 @@ Everything is in standardised units: a return divided by sigma * sqrt(T). Quanti
 
 from contracts.model._calibration.adaptive import AdaptiveCQR
 from contracts.model._calibration.mondrian import MondrianCQR
+from contracts.model._calibration.mondrian_adaptive import MondrianAdaptiveCQR
 from contracts.model._calibration.rolling import WINDOWS_DAYS, RollingCQR
 from contracts.model._calibration.scores import conformity_scores, finite_sample_rank, nested, q_hat
 from contracts.model._calibration.split import SplitCQR
+from contracts.model._calibration.two_speed import TwoSpeedCQR
 from contracts.model.calibrator import (
     BandContext,
     Calibrator,
@@ -26,9 +28,11 @@ __all__ = [
     "Calibrator",
     "CalibratorError",
     "ClosedLabel",
+    "MondrianAdaptiveCQR",
     "MondrianCQR",
     "RollingCQR",
     "SplitCQR",
+    "TwoSpeedCQR",
     "calibrator_from_json",
     "calibrator_methods",
     "conformity_scores",

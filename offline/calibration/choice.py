@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from contracts.model.conformal import WINDOWS_DAYS, AdaptiveCQR, MondrianCQR, RollingCQR, SplitCQR
+from contracts.model.conformal import (
+    WINDOWS_DAYS,
+    AdaptiveCQR,
+    MondrianAdaptiveCQR,
+    MondrianCQR,
+    RollingCQR,
+    SplitCQR,
+    TwoSpeedCQR,
+)
 
 _PARAMETER = {
     SplitCQR.method: None,
     MondrianCQR.method: None,
     RollingCQR.method: "window_days",
     AdaptiveCQR.method: "step",
+    MondrianAdaptiveCQR.method: "step",
+    TwoSpeedCQR.method: "step",
 }
 
 DEFAULT_STEP = 0.0005
@@ -20,10 +30,18 @@ DEFAULT_STEP = 0.0005
 pinball, bring the 50 % band from 52.5 to 51.4 % and cut the yearly miss by a tenth; 0.002 costs 0.4 to 0.6 %,
 0.003 0.6 to 0.9 %."""
 
+_DEFAULT_STEPS = {
+    AdaptiveCQR.method: DEFAULT_STEP,
+    MondrianAdaptiveCQR.method: DEFAULT_STEP,
+    TwoSpeedCQR.method: 0.0001,
+}
+"""Two-speed CQR's is that of its slow part, see its class for the choice."""
+
 
 @dataclass(frozen=True, slots=True)
 class CalibrationChoice:
-    """A method by its registered name, with `window_days` for rolling and `step` for adaptive CQR.
+    """A method by its registered name, with `window_days` for rolling CQR and `step` for those that
+    track; a step left out is the method's default.
 
     Raises:
         ValueError: an unknown method, or a parameter that is missing, out of range or not the method's.
@@ -41,8 +59,8 @@ class CalibrationChoice:
             raise ValueError(
                 f"expected a calibration method of {', '.join(_PARAMETER)}, found {self.method!r}"
             )
-        if self.method == AdaptiveCQR.method and self.step is None:
-            object.__setattr__(self, "step", DEFAULT_STEP)
+        if self.step is None and self.method in _DEFAULT_STEPS:
+            object.__setattr__(self, "step", _DEFAULT_STEPS[self.method])
         wanted = _PARAMETER[self.method]
         given = {name for name in ("window_days", "step") if getattr(self, name) is not None}
         if given != ({wanted} if wanted else set()):

@@ -11,7 +11,15 @@ from multiprocessing import get_context
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.model.conformal import WINDOWS_DAYS, AdaptiveCQR, MondrianCQR, RollingCQR, SplitCQR
+from contracts.model.conformal import (
+    WINDOWS_DAYS,
+    AdaptiveCQR,
+    MondrianAdaptiveCQR,
+    MondrianCQR,
+    RollingCQR,
+    SplitCQR,
+    TwoSpeedCQR,
+)
 from contracts.model.grid import BAR_SECONDS
 from offline.calibration.choice import CalibrationChoice
 from offline.calibration.fit import DAY_SECONDS, fit_calibrators
@@ -26,6 +34,8 @@ CANDIDATES = (
     CalibrationChoice(MondrianCQR.method),
     *(CalibrationChoice(RollingCQR.method, window_days=days) for days in WINDOWS_DAYS),
     *(CalibrationChoice(AdaptiveCQR.method, step=step) for step in (0.0005, 0.001, 0.003)),
+    CalibrationChoice(TwoSpeedCQR.method),
+    CalibrationChoice(MondrianAdaptiveCQR.method),
 )
 
 BURN_IN_DAYS = 730

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from contracts.model.calibrator import Calibrator
-from contracts.model.conformal import AdaptiveCQR, MondrianCQR, RollingCQR, SplitCQR
+from contracts.model.conformal import (
+    AdaptiveCQR,
+    MondrianAdaptiveCQR,
+    MondrianCQR,
+    RollingCQR,
+    SplitCQR,
+    TwoSpeedCQR,
+)
 from contracts.model.grid import BAR_SECONDS
 from offline.calibration.choice import CalibrationChoice
 from offline.calibration.held_out import HeldOut
@@ -18,8 +25,9 @@ DAY_SECONDS = 86_400
 def fit_calibrators(choice: CalibrationChoice, held: HeldOut) -> dict[str, Calibrator]:
     """Each symbol's calibrator after every held-out label has closed.
 
-    Split and Mondrian CQR pool the symbols. Rolling and adaptive CQR start from the pooled split and go
-    through each symbol's own labels in the order of their closing. The worker serves the state they end in.
+    Split and Mondrian CQR pool the symbols. The others start from all symbols' rows together and go through
+    each symbol's own labels in the order of their closing. The worker serves the state they end in; two-speed
+    CQR forgets what is recent, which a horizon model served from the registry would repeat for ever.
 
     Raises:
         CalibratorError: the rows are no ascending, finite quantiles, or too few.
@@ -32,7 +40,8 @@ def fit_calibrators(choice: CalibrationChoice, held: HeldOut) -> dict[str, Calib
     for number, name in enumerate(held.symbols):
         own = held.rows(held.symbol == number)
         since = int(own.close_time[-1]) - days * DAY_SECONDS if len(own) else 0
-        fitted[name] = replayed(pooled, own.rows(own.close_time > since))
+        after = replayed(pooled, own.rows(own.close_time > since))
+        fitted[name] = after.rested() if isinstance(after, TwoSpeedCQR) else after
     return fitted
 
 
@@ -47,6 +56,12 @@ def start(choice: CalibrationChoice, held: HeldOut) -> Calibrator:
         case AdaptiveCQR.method:
             assert choice.step is not None
             return AdaptiveCQR.calibrate(held.raw, held.targets, step=choice.step)
+        case TwoSpeedCQR.method:
+            assert choice.step is not None
+            return TwoSpeedCQR.calibrate(held.raw, held.targets, step=choice.step)
+        case MondrianAdaptiveCQR.method:
+            assert choice.step is not None
+            return MondrianAdaptiveCQR.calibrate(held.raw, held.targets, held.contexts, step=choice.step)
         case _:
             return SplitCQR.calibrate(held.raw, held.targets)
 

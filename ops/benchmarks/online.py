@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.events import Bar, Outcome
+from contracts.events import Bar, DriftAlert, Outcome
 from contracts.model.bundle import Bundle
 from contracts.model.calibrator import BandContext
 from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS, HORIZONS, close_time
 from contracts.model.scores import hits, winkler
+from contracts.topics import Topics
 from offline.dataset import Progress
+from offline.market.spec import BARS_PER_YEAR
 from offline.metrics import bootstrap_mean, bootstrap_ratio
 from offline.validate.scores import to_json
 from ops.replay import merge_bars
@@ -32,6 +35,7 @@ Key = tuple[str, int, int]
 """Symbol, horizon, and epoch seconds of issue."""
 
 TOLD_EVERY = 200
+TOPICS = Topics()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,13 @@ def bench_online(
 
     Both variants come from one run and differ in the calibrators alone.
     """
-    scored = _run(bundle, merge_bars(histories), set(symbols), progress)
+    alerts = Counter[str]()
+    scored = _run(bundle, merge_bars(histories), set(symbols), alerts, progress)
     if not scored:
         raise ValueError("expected bands with a label, found none; give bars after the bundle's training")
     times = sorted({at for _, _, at in scored})
     first, n_bars = times[0], (times[-1] - times[0]) // BAR_SECONDS + 1
+    symbol_years = n_bars * len(symbols) / BARS_PER_YEAR
     panels = np.full((len(HORIZONS), 2, 3, n_bars, len(symbols)), np.nan)
     for (symbol, horizon, at), one in scored.items():
         cell = (at - first) // BAR_SECONDS, list(symbols).index(symbol)
@@ -65,12 +71,19 @@ def bench_online(
         "first": _iso(times[0]),
         "last": _iso(times[-1]),
         "bands": len(scored),
+        "alerts_per_symbol_year": {name: n / symbol_years for name, n in sorted(alerts.items())},
         "horizons": {f"T{horizon}": _told(panels[h], horizon, first) for h, horizon in enumerate(HORIZONS)},
         "pooled": _told(panels.mean(axis=0), HORIZONS[-1], first, panels),
     }
 
 
-def _run(bundle: Bundle, bars: Sequence[Bar], symbols: set[str], progress: Progress) -> dict[Key, Scored]:
+def _run(
+    bundle: Bundle,
+    bars: Sequence[Bar],
+    symbols: set[str],
+    alerts: Counter[str],
+    progress: Progress,
+) -> dict[Key, Scored]:
     engine, state = Engine(Lineup(bundle)), State()
     shipped = {symbol: bundle.predictor.calibrators(symbol) for symbol in bundle.symbols}
     standing: dict[Key, Array] = {}
@@ -80,6 +93,8 @@ def _run(bundle: Bundle, bars: Sequence[Bar], symbols: set[str], progress: Progr
         state = step.state
         if bar.symbol in symbols:
             for event in step.events:
+                if event.stream == TOPICS.drift:
+                    alerts[DriftAlert.from_wire(event.payload).channel] += 1
                 if event.stream.startswith("outcomes."):
                     _score(Outcome.from_wire(event.payload), standing, scored)
             book = state.books.get((bundle.sha256, bar.symbol))

@@ -40,7 +40,8 @@ def run(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Split, Mondrian, rolling (30 to 365 days) and adaptive CQR serve the same held-out rows in order.
+    """Split, Mondrian, rolling (30 to 365 days), adaptive, two-speed and Mondrian adaptive CQR serve the same
+    held-out rows in order.
 
     Each learns only from labels that have closed. `bands train --calibration` and `bands validate
     --calibration` read the result.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ from rich.table import Table
 
 from contracts.errors import BadInputError
 from contracts.model.bundle import load_bundle
+from contracts.model.grid import HORIZONS
+from offline.calibration import CalibrationChoice
 from ops.benchmarks.online import bench_online
 from ops.cli.bar_files import chosen_histories
 from ops.cli.options import BarFiles, CalibrationFile, Json, Leader, Symbols, Until, moment
@@ -32,6 +35,9 @@ def run(
     symbols: Symbols = None,
     until: Until = None,
     calibration: CalibrationFile = None,
+    method: Annotated[
+        str | None, typer.Option(help="Calibrator of every horizon, such as two_speed_cqr.")
+    ] = None,
     leader: Leader = None,
     as_json: Json = False,
 ) -> None:
@@ -44,12 +50,15 @@ def run(
         with progress_bars(quiet=as_json) as progress:
             if bundle is None:
                 cut = moment(since)
+                plan = training_plan(settings, None, calibration)
+                if method is not None:
+                    plan = replace(plan, calibration=dict.fromkeys(HORIZONS, CalibrationChoice(method)))
                 past = [h for h in (h.between(None, cut) for h in whole) if len(h)]
                 served = train_bundle(
                     past,
                     settings.bundles_path,
                     version="0.1.0-online",
-                    settings=training_plan(settings, None, calibration),
+                    settings=plan,
                     leader=choose_leader([h.symbol for h in past], leader),
                     progress=progress,
                 ).bundle
@@ -90,6 +99,11 @@ def show(told: dict[str, Any]) -> None:
                 else "",
             )
     out.print(table)
+    drift = told["alerts_per_symbol_year"]
+    out.print(
+        f"drift findings a symbol and year: {sum(drift.values()):.1f}"
+        + (" (" + ", ".join(f"{name} {rate:.1f}" for name, rate in drift.items()) + ")" if drift else "")
+    )
 
 
 def _per_cent(estimate: dict[str, Any]) -> str:

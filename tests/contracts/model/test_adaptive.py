@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy import stats  # type: ignore[import-untyped]
 
 from contracts.model.conformal import (
     AdaptiveCQR,
@@ -23,48 +20,12 @@ from contracts.model.conformal import (
     SplitCQR,
     calibrator_from_json,
 )
-from contracts.model.grid import BAR_SECONDS, INTERVALS, LEVELS
-
-Rows = NDArray[np.float64]
-LEVEL = tuple(float(x) for x in stats.norm.ppf(LEVELS))
-DELAY = 42
-ALPHA = {0.90: 0.1, 0.50: 0.5}
-
-
-def live(calibrator: Calibrator, y: Rows, delay: int = DELAY) -> tuple[Calibrator, Rows]:
-    """Issue a band a bar and teach each label `delay` bars later, as the worker does; bands (n, 5)."""
-    open_labels: deque[tuple[int, tuple[float, ...]]] = deque()
-    bands = []
-    for t in range(len(y)):
-        while open_labels and open_labels[0][0] + delay <= t:
-            born, issued = open_labels.popleft()
-            context = BandContext(born * BAR_SECONDS, 1.0)
-            lesson = ClosedLabel(LEVEL, issued, float(y[born]), context, (born + delay) * BAR_SECONDS)
-            calibrator = calibrator.update(lesson)
-        bands.append(tuple(calibrator.interval(LEVEL).tolist()))
-        open_labels.append((t, bands[-1]))
-    return calibrator, np.array(bands)
-
-
-def hits(bands: Rows, y: Rows, coverage: float) -> NDArray[np.bool_]:
-    low, high = INTERVALS[coverage]
-    return (bands[:, low] <= y) & (y <= bands[:, high])
+from contracts.model.grid import BAR_SECONDS, INTERVALS
+from tests.contracts.model.labels import ALPHA, DELAY, LEVEL, Rows, hits, live, returns
 
 
 def fitted() -> tuple[Rows, Rows]:
     return np.tile(LEVEL, (500, 1)), np.random.default_rng(1).normal(size=500)
-
-
-def returns(rng: np.random.Generator, n: int, kind: str) -> Rows:
-    """Labels within [-5, 5], none of them exchangeable except the first kind."""
-    noise = np.clip(rng.normal(size=n), -5, 5)
-    if kind == "exchangeable":
-        return noise
-    if kind == "overlapping":
-        return np.convolve(rng.normal(size=n + DELAY - 1), np.ones(DELAY), "valid") / math.sqrt(DELAY)
-    if kind == "cycles":
-        return np.clip(noise * (1 + 0.8 * np.sin(np.arange(n) / 300)), -5, 5)
-    return np.where(np.arange(n) // 500 % 2 == 0, 5.0, 0.0)  # an adversary: misses in blocks
 
 
 @pytest.mark.parametrize("kind", ["exchangeable", "overlapping", "cycles", "adversary"])

@@ -18,9 +18,11 @@ from contracts.model.conformal import (
     BandContext,
     Calibrator,
     ClosedLabel,
+    MondrianAdaptiveCQR,
     MondrianCQR,
     RollingCQR,
     SplitCQR,
+    TwoSpeedCQR,
     calibrator_from_json,
     calibrator_methods,
 )
@@ -55,11 +57,26 @@ def rolling(n: int, min_scores: int, max_scores: int | None = None) -> Callable[
     )
 
 
+def mondrian_adaptive(n: int, min_scores: int) -> Callable[[], Calibrator]:
+    q, y, contexts = history(1)
+    return lambda: MondrianAdaptiveCQR.calibrate(q[:n], y[:n], contexts[:n], step=0.01, min_scores=min_scores)
+
+
 MAKERS: dict[str, list[Callable[[], Calibrator]]] = {
     SplitCQR.method: [few(N), few(8), few(0)],
     MondrianCQR.method: [mondrian(N, 20), mondrian(N, 99), mondrian(8, 1), mondrian(0, 1)],
     RollingCQR.method: [rolling(N, 9, 30), rolling(N, 60), rolling(0, 90)],
     AdaptiveCQR.method: [lambda: AdaptiveCQR.calibrate(*history(1)[:2]), lambda: AdaptiveCQR(0.0, 0.0, 0.05)],
+    MondrianAdaptiveCQR.method: [
+        mondrian_adaptive(N, 20),
+        mondrian_adaptive(N, 40),  # two regimes without a tracker: the rows that set an edge count in none
+        mondrian_adaptive(N, 99),
+        mondrian_adaptive(9, 9),
+    ],
+    TwoSpeedCQR.method: [
+        lambda: TwoSpeedCQR.calibrate(*history(1)[:2]),
+        lambda: TwoSpeedCQR(0.0, 0.0, step=0.05, inner_step=0.02, gain=2.0, memory=5),
+    ],
 }
 """For each method, calibrators in the states worth testing: warm, scarce and empty."""
 

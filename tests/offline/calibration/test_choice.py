@@ -20,6 +20,8 @@ from offline.calibration.choice import DEFAULT_STEP
         (CalibrationChoice("rolling_cqr", window_days=365), "rolling_cqr 365 days"),
         (CalibrationChoice("split_cqr"), "split_cqr"),
         (CalibrationChoice("mondrian_cqr"), "mondrian_cqr"),
+        (CalibrationChoice("two_speed_cqr"), "two_speed_cqr step 0.0001"),
+        (CalibrationChoice("mondrian_adaptive_cqr", step=0.001), "mondrian_adaptive_cqr step 0.001"),
     ],
 )
 def test_a_choice_says_its_method_and_parameter(choice: CalibrationChoice, label: str) -> None:
@@ -49,6 +51,7 @@ def test_it_is_the_same_after_json(choice: CalibrationChoice) -> None:
         ({"method": "split_cqr", "step": 0.003}, r"expected no parameter for split_cqr, found \['step'\]"),
         ({"method": "mondrian_cqr", "window_days": 30}, "expected no parameter for mondrian_cqr"),
         ({"window_days": 30}, "expected step for adaptive_cqr"),
+        ({"method": "two_speed_cqr", "window_days": 30}, "expected step for two_speed_cqr"),
     ],
 )
 def test_a_choice_that_means_nothing_is_refused(given: dict[str, Any], match: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contracts.model.calibrator import BandContext, Calibrator
-from contracts.model.conformal import AdaptiveCQR, RollingCQR
+from contracts.model.conformal import AdaptiveCQR, MondrianAdaptiveCQR, RollingCQR, TwoSpeedCQR
 from contracts.model.grid import BAR_SECONDS
 from offline.calibration import HeldOut, serve_in_order
 from tests.offline.calibration.diary import Diary
@@ -14,6 +14,12 @@ from tests.offline.calibration.rows import HORIZON, held_out
 
 LEARNERS = [
     AdaptiveCQR(0.1, 0.1, 0.02),
+    TwoSpeedCQR(0.1, 0.1, step=0.02),
+    MondrianAdaptiveCQR(
+        edges=(1.0,),
+        regimes=(AdaptiveCQR(0.1, 0.1, 0.02), None),
+        pooled=AdaptiveCQR(0.0, 0.0, 0.02),
+    ),
     RollingCQR.calibrate(held_out(50).raw, held_out(50).targets, window_days=30, min_scores=20),
 ]
 every = pytest.mark.parametrize("calibrator", LEARNERS, ids=lambda one: one.method)
