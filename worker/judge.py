@@ -101,7 +101,7 @@ def _scored(due: Sequence[Closed], closed_at: int, close: float) -> list[Closed]
     labelled = [one for one in due if one.target_time == closed_at]
     if not labelled:
         return list(due)
-    y = np.array([math.log(close / one.row[REF_PRICE]) for one in labelled])
+    y = np.array([log_return(float(one.row[REF_PRICE]), close) for one in labelled])
     q = np.array([one.row[ISSUED] * one.unit for one in labelled])
     loss, rank = pinball(y, q).mean(axis=1), pit(y, q)
     hit = {coverage: hits(y, q, coverage) for coverage in (0.90, 0.50)}
@@ -126,6 +126,12 @@ def _scored(due: Sequence[Closed], closed_at: int, close: float) -> list[Closed]
         realised, score = scores.get(id(one), (None, None))
         found.append(replace(one, realised=realised, score=score))
     return found
+
+
+def log_return(ref_price: float, close: float) -> float:
+    """log(close / ref_price), of prices further apart than a quotient can say too."""
+    ratio = close / ref_price
+    return math.log(ratio) if 0.0 < ratio < math.inf else math.log(close) - math.log(ref_price)
 
 
 def _settled(book: Book, key: BookKey, closed: Sequence[Closed]) -> Book:

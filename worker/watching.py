@@ -19,7 +19,7 @@ from contracts.model.grid import BAR_SECONDS, HORIZONS, close_time
 from contracts.model.intake import Offer
 from worker.book import CLOSE_TIME, ISSUED, SIGMA, Book
 from worker.drift import BarSeen, Finding, LabelSeen, Watch, WatchError
-from worker.judge import Closed
+from worker.judge import Closed, log_return
 
 COOLDOWN_BARS = 42
 """Bars for which a bundle asks for no second retraining: 7 days."""
@@ -80,7 +80,7 @@ def _bar_seen(book: Book, bar: Bar, offer: Offer, inputs: NDArray[np.float64] | 
     last = float(offer.fold.features.matrix[CLOSE, 1])
     return BarSeen(
         closes,
-        math.log(bar.close / last),
+        log_return(last, bar.close),
         math.log(bar.candle.high / bar.candle.low),
         implied_scale(low, high, HORIZONS[0]),
         inputs,

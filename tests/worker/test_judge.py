@@ -88,6 +88,17 @@ def test_labels_teach_the_calibrator_and_the_next_band_says_so(engine: Engine, m
     assert len(set(widths[42:])) == len(widths[42:]), "every closed label moves it"
 
 
+def test_a_price_beyond_every_quotient_is_still_judged(engine: Engine, market: TestMarket) -> None:
+    bars = market.bars(60, symbols=("AAA",))
+    tiny = dict.fromkeys(("open", "high", "low", "close"), 1e-200)
+    huge = dict.fromkeys(("open", "high", "low", "close"), 1e200)
+    bars[5] = bars[5].model_copy(update=tiny)
+    bars[47] = bars[47].model_copy(update=huge)
+    events = engine.run(State(), arrivals(bars)).events
+    assert not [e for e in events if e.stream == "bars.dead"]
+    assert len(outcomes(events)) >= 17
+
+
 def test_a_bar_without_a_band_is_never_judged(engine: Engine, market: TestMarket) -> None:
     bars = market.bars(100, symbols=("AAA",))
     filled = [bar.model_copy(update={"origin": "backfill"}) for bar in bars[:50]] + bars[50:]
