@@ -129,6 +129,8 @@ class TrainSettings(_Section):
     folds: Annotated[int, Field(ge=2)] = 5
     max_gap_bars: Annotated[int, Field(ge=0)] = 12
     """Missing bars that are bridged; with one more, the symbol warms up again. The bundle carries it."""
+    alarms_per_year: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """False drift alarms per symbol, over all channels, that the bundle's thresholds are calibrated to."""
 
 
 class ReleaseSettings(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from contracts.model.candle import History
 from contracts.model.intake import DEFAULT_MAX_GAP_BARS
 from contracts.model.spec import FeatureSpec
 from offline.dataset import Progress, build_dataset, no_progress
+from offline.drift import DriftPlan
 from offline.train import TrainPlan, TrainSettings, train, training_key, write_trained
 
 DEFAULT_LEADER = "BTCUSDT"
@@ -49,10 +51,13 @@ def train_bundle(
     settings: TrainPlan | TrainSettings | None = None,
     leader: str | None = None,
     max_gap_bars: int = DEFAULT_MAX_GAP_BARS,
+    alarms_per_year: float = 1.0,
     out: Path | None = None,
     progress: Progress = no_progress,
 ) -> Trained:
     """Train a bundle, or find the one already trained on the same bars with the same settings.
+
+    Its drift thresholds are calibrated to `alarms_per_year` false alarms per symbol.
 
     Its folder is `out`, or a name under `bundles` made of the version and a hash of the input.
 
@@ -61,7 +66,11 @@ def train_bundle(
         BundleError: a folder is there that is not a whole bundle.
     """
     settings = TrainPlan.of(settings)
-    folder = out or bundles / f"{version}-{training_key(histories, settings, leader, max_gap_bars)}"
+    drift = DriftPlan(alarms_per_year)
+    key = training_key(histories, settings, leader, max_gap_bars)
+    if drift != DriftPlan():
+        key = hashlib.sha256(f"{key} {alarms_per_year!r}".encode()).hexdigest()[: len(key)]
+    folder = out or bundles / f"{version}-{key}"
     if folder.exists() and out is None:
         return Trained(folder, load_bundle(folder, accelerate=False), reused=True)
     if folder.exists():
@@ -69,5 +78,5 @@ def train_bundle(
     spec = FeatureSpec(leader=leader)
     dataset = build_dataset(histories, spec, max_gap_bars=max_gap_bars, progress=progress)
     heads = train(dataset, settings, progress)
-    write_trained(folder, heads, dataset, histories, settings, version=version)
+    write_trained(folder, heads, dataset, histories, settings, version=version, drift=drift)
     return Trained(folder, load_bundle(folder, accelerate=False), reused=False)

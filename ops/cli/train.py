@@ -60,6 +60,7 @@ def run(
                 settings=training_plan(settings, params, calibration),
                 leader=chosen,
                 max_gap_bars=settings.train.max_gap_bars,
+                alarms_per_year=settings.train.alarms_per_year,
                 out=folder,
                 progress=progress,
             )

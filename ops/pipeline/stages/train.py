@@ -16,6 +16,7 @@ def _inputs(work: Work) -> dict[str, Any]:
         "bars": work.bars_told(),
         "leader": work.leader,
         "version": work.options.version,
+        "alarms_per_year": work.settings.train.alarms_per_year,
         **work.training_told(),
     }
 
@@ -28,6 +29,7 @@ def _run(work: Work, progress: Progress) -> Done:
         settings=work.plan,
         leader=work.leader,
         max_gap_bars=work.settings.train.max_gap_bars,
+        alarms_per_year=work.settings.train.alarms_per_year,
         progress=progress,
     )
     track_training(work.registry, trained.bundle, trained.folder)
