@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo test test-slow lint types walls format lock clean
+.PHONY: help install demo test test-slow test-loop lint types walls format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: $(READY) ## every test but the slow ones, under 10 minutes on two cores
 
 test-slow: $(READY) ## the ones that take minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow -q
+
+test-loop: $(READY) ## the whole loop with real processes: break, alert, retraining, shadow, promotion, rollback
+	$(BIN)/python -m pytest -m slow -q tests/behaviour/test_loop.py
 
 lint: $(READY) ## style
 	$(BIN)/ruff check .

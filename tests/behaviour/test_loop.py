@@ -109,6 +109,7 @@ def command(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess[str
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_from_a_break_to_a_promotion_and_back(embedded_url: str, tmp_path: Path) -> None:
     market = simulate(

@@ -24,6 +24,8 @@ from offline.metrics import hits, pinball
 from offline.train import TrainedHead, TrainPlan, TrainSettings, train
 from offline.train.boosters import predict_levels
 
+pytestmark = pytest.mark.xdist_group("truth")
+
 START = 1_483_228_800
 BARS = 6_000
 TRAINED = 4_500

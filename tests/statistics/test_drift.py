@@ -27,6 +27,8 @@ from offline.market import MarketSpec, simulate
 from offline.train import TrainSettings, train, write_trained
 from tests.offline.drift.replay import replay
 
+pytestmark = pytest.mark.xdist_group("drift")
+
 START = 1_483_228_800
 STEADY = MarketSpec(stressed_multiplier=1.0, jump_intensity=(0.02, 0.02))
 SYMBOLS = ("AAA", "BBB", "CCC")
