@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from redis import Redis
 
+from contracts.errors import BadInputError
 from contracts.events import Band, DeadLetter, Outcome
 from contracts.files import write_atomic
 from contracts.model.bundle import load_bundle
@@ -74,6 +75,11 @@ def run(
             known = {name: fold.last_open_time or 0 for name, fold in states.items()}
         known |= folded(url, [h.symbol for h in histories], partitions)
         start = moment(since)
+        if start is None and not known:
+            raise BadInputError(
+                "expected --since, found a running worker that has folded none of these symbols yet: bars "
+                "before the end of its bundle's training would all be late; the manifest tells that time"
+            )
         chosen = [
             h.between(start - 1 if start is not None else known.get(h.symbol, 0) + BAR_SECONDS, None)
             for h in histories

@@ -8,10 +8,13 @@ from contextlib import closing
 from pathlib import Path
 
 from redis import Redis
+from typer.testing import CliRunner
 
 from contracts.events import Bar
 from contracts.model.grid import HORIZONS
+from offline.ingest import write_bars
 from ops.audit import collect, retell
+from ops.cli.app import app
 from ops.replay import Replay, Replayed, merge_bars
 from ops.session import fresh_session
 from ops.settings import Settings
@@ -117,3 +120,15 @@ def test_recorded_swaps_are_obeyed_when_it_is_told_again(
         assert by_horizon(live.shadow)[horizon] == told.streams[f"shadow.T{horizon}"]
     assert len(live.shadow) == 4 * 130
     assert told.fields == state
+
+
+def test_a_running_worker_that_knows_no_bar_yet_is_not_flooded_with_its_own_past(
+    embedded_url: str, market: TestMarket, tmp_path: Path
+) -> None:
+    write_bars(market.training["AAA"], tmp_path / "sim_AAA_4h.parquet")
+    words = ["replay", "--bars", str(tmp_path / "sim_AAA_4h.parquet"), "--redis-url", embedded_url]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 3
+    assert "expected --since" in " ".join(done.output.split())
+    with Redis.from_url(embedded_url) as client:
+        assert not client.exists("bars.4h")
