@@ -28,8 +28,8 @@ test: $(READY) ## every test but the slow ones, under 10 minutes on two cores
 test-slow: $(READY) ## the ones that take minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow -q
 
-test-loop: $(READY) ## the whole loop with real processes: break, alert, retraining, shadow, promotion, rollback
-	$(BIN)/python -m pytest -m slow -q tests/behaviour/test_loop.py
+test-loop: $(READY) ## with real processes: break, alert, retraining, shadow, promotion, rollback; swaps under fire
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow -q tests/behaviour
 
 lint: $(READY) ## style
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis import Redis
 
 from offline.registry import publish, sqlite_uri
@@ -16,6 +17,8 @@ from ops.release import Releases
 from ops.settings import Settings
 from tests.behaviour.harness import TOPICS, Feed, ServedWorker, payloads, wait_in_effect, wait_until
 from tests.market import TestMarket
+
+pytestmark = pytest.mark.slow
 
 POLLING: dict[str, Any] = {
     "BANDS_REGISTRY__POLL_S": "0.3",
