@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from offline.train import TrainSettings
-from tests.market import SYMBOLS, TestMarket, train_market
+from tests.market import SYMBOLS, TRAINING_BARS, TestMarket, train_market
 from tests.servers import KINDS, Kind, ServerProcess, missing
 
 
@@ -82,6 +82,13 @@ def rival_market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
     weak = TrainSettings(rounds=1, learning_rate=0.1, folds=3)
     folder = tmp_path_factory.mktemp("rival_market")
     return train_market(folder, leader=SYMBOLS[0], settings=weak, version="0.2.0-test")
+
+
+@pytest.fixture(scope="session")
+def ahead_market(tmp_path_factory: pytest.TempPathFactory) -> TestMarket:
+    """The same as `market` with a bundle that was trained on the first 150 live bars too."""
+    folder = tmp_path_factory.mktemp("ahead_market")
+    return train_market(folder, leader=SYMBOLS[0], version="0.3.0-test", training_bars=TRAINING_BARS + 150)
 
 
 @pytest.fixture(scope="session")

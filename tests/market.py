@@ -57,11 +57,16 @@ def bar_of(symbol: str, candle: Candle, **more: str) -> Bar:
 
 
 def train_market(
-    folder: Path, *, leader: str | None, settings: TrainSettings = QUICK, version: str = "0.1.0-test"
+    folder: Path,
+    *,
+    leader: str | None,
+    settings: TrainSettings = QUICK,
+    version: str = "0.1.0-test",
+    training_bars: int = TRAINING_BARS,
 ) -> TestMarket:
     """Simulate, train and write a bundle into `folder`; about two seconds."""
     market = simulate(MarketSpec(), SYMBOLS, TRAINING_BARS + LIVE_BARS, START, seed=5)
-    cut = START + TRAINING_BARS * BAR_SECONDS
+    cut = START + training_bars * BAR_SECONDS
     training = {s: h.between(None, cut) for s, h in market.histories.items()}
     live = {s: h.between(cut, None) for s, h in market.histories.items()}
     dataset = build_dataset(list(training.values()), FeatureSpec(leader=leader))

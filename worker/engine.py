@@ -133,10 +133,10 @@ class Engine:
         )
         step = Step(state, events, touched=frozenset({bar.symbol}))
         step = self._filed(step, judged.books if judged.closed else {}, bar.symbol)
-        if bar.symbol in self._leaders and offer.row is not None:
-            track = self._track(state, bar.symbol).record(
-                bar.candle.open_time, offer.row, bridged=offer.fold.is_degraded
-            )
+        known = self._track(state, bar.symbol, bar.candle.open_time)
+        is_new = bar.candle.open_time > known.last_open_time  # else training held its row already
+        if bar.symbol in self._leaders and offer.row is not None and is_new:
+            track = known.record(bar.candle.open_time, offer.row, bridged=offer.fold.is_degraded)
             leaders = MappingProxyType({**step.state.leaders, bar.symbol: track})
             step = replace(step, state=replace(step.state, leaders=leaders), leaders=frozenset({bar.symbol}))
         return step, judged.closed
@@ -276,13 +276,14 @@ class Engine:
     def _context(self, state: State, bar: Bar, bundle: Bundle) -> Context | None:
         """The leader's features as of the bar before; None where the bundle reads none or none is known."""
         leader = bundle.spec.leader
-        return None if leader is None else self._track(state, leader).before(bar.candle.open_time)
+        opened = bar.candle.open_time
+        return None if leader is None else self._track(state, leader, opened).before(opened)
 
-    def _track(self, state: State, leader: str) -> LeaderTrack:
-        """The leader's rows: the kept ones, or a bundle's where those reach further."""
+    def _track(self, state: State, leader: str, open_time: int) -> LeaderTrack:
+        """The leader's rows, kept or trained, whichever come closest before the bar that opens then."""
         kept = [state.leaders.get(leader, LeaderTrack.empty())]
         trained = [one.leader for one in self.lineup.bundles if one.spec.leader == leader]
-        return max(kept + trained, key=lambda track: track.last_open_time)
+        return max(kept + trained, key=lambda track: track.reach(open_time))
 
 
 def _then(before: Step, after: Step) -> Step:

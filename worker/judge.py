@@ -6,6 +6,7 @@ is missing or was bridged, the outcome says so and nothing learns from it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.events import Outcome, ShadowScore
-from contracts.model.calibrator import BandContext, ClosedLabel
+from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel
 from contracts.model.grid import BAR_SECONDS
 from contracts.model.scores import hits, pinball, pit, winkler
 from worker.book import (
@@ -142,7 +143,8 @@ def _settled(book: Book, key: BookKey, closed: Sequence[Closed]) -> Book:
             continue
         opened[one.horizon] = opened[one.horizon][1:]
         if one.realised is not None:
-            calibrators[one.horizon] = calibrators[one.horizon].update(_lesson(one, one.realised))
+            with contextlib.suppress(CalibratorError):  # training knew labels newer than this one
+                calibrators[one.horizon] = calibrators[one.horizon].update(_lesson(one, one.realised))
     return replace(book, open=MappingProxyType(opened), calibrators=MappingProxyType(calibrators))
 
 

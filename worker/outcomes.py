@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from contracts.events import Outcome
@@ -15,6 +17,14 @@ FIRST_LOOK = 10_000
 """Entries of each stream read at a start: 90 days of 18 symbols."""
 
 PAGE = 1_000
+
+
+def _read(fields: Mapping[bytes, bytes]) -> Outcome | None:
+    """An outcome, or None for an entry that somebody else wrote."""
+    try:
+        return Outcome.from_wire(fields.get(b"data", b""))
+    except ValidationError:
+        return None
 
 
 class OutcomesStream:
@@ -32,5 +42,5 @@ class OutcomesStream:
             else:
                 page = await self._redis.xrange(stream, min=b"(" + after, count=PAGE)
             if page:
-                board.add(Outcome.from_wire(fields[b"data"]) for _, fields in page)
+                board.add(one for _, fields in page if (one := _read(fields)) is not None)
                 self._after[stream] = page[-1][0]

@@ -66,8 +66,12 @@ async def fetch_lineup(settings: RegistrySettings, known: Lineup | None = None) 
     Raises:
         FetchError: the registry is down, has no champion, or a download does not verify.
     """
-    settings.cache.mkdir(parents=True, exist_ok=True)
-    found = await _ask(settings)
+    try:
+        settings.cache.mkdir(parents=True, exist_ok=True)
+        found = await _ask(settings)
+    except OSError as error:
+        told = f"{type(error).__name__}: {error}"
+        raise FetchError(f"expected to look the registry up, found {told}") from error
     loaded = {one.sha256: one for one in known.bundles} if known is not None else {}
 
     async def bundle_of(alias: str) -> Bundle | None:
@@ -92,7 +96,10 @@ async def fetch_lineup(settings: RegistrySettings, known: Lineup | None = None) 
         "challenger": challenger.sha256 if challenger else None,
         "share": lineup.share,
     }
-    write_atomic(_kept_path(settings), json.dumps(kept).encode())
+    try:
+        write_atomic(_kept_path(settings), json.dumps(kept).encode())
+    except OSError as error:
+        log.warning("the lineup is served, its local record could not be kept: %s", error)
     return lineup
 
 
@@ -176,12 +183,12 @@ def look_up(tracking_uri: str, champion: str, challenger: str | None, cache: Pat
     version = client.get_model_version(BUNDLE_MODEL, str(aliases[champion]))
     told: dict[str, Any] = {"champion": _told(version, tracking_uri, cache), "challenger": None, "share": 0.0}
     if challenger is not None and challenger in aliases:
-        rival = client.get_model_version(BUNDLE_MODEL, str(aliases[challenger]))
         try:
+            rival = client.get_model_version(BUNDLE_MODEL, str(aliases[challenger]))
             share = _share(rival.tags.get(SHARE_TAG, "0"))
             told |= {"challenger": _told(rival, tracking_uri, cache), "share": share}
-        except ValueError as error:
-            log.warning("no shadow: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the champion away
+            log.warning("no shadow: %s: %s", type(error).__name__, error)
     return told
 
 

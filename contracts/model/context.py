@@ -74,6 +74,11 @@ class LeaderTrack:
             log_sigmas,
         )
 
+    def reach(self, open_time: int) -> int:
+        """Epoch seconds of the newest row's bar that opened before `open_time`; -1 when there is none."""
+        index = int(np.searchsorted(self.open_times, open_time)) - 1
+        return int(self.open_times[index]) if index >= 0 else -1
+
     def before(self, open_time: int) -> Context | None:
         """The newest row from before the bar that opens at `open_time`.
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import RedisError
+
+from contracts.errors import UnavailableError
 from contracts.events import RetrainRequest
 from offline.retrain import Report, Result, run_folder
 from ops.pipeline import Record, Work, pipeline_lock, run_pipeline
@@ -57,10 +60,17 @@ class PipelineJob:
             told: dict[str, Any] = json.loads((folder / "published.json").read_text())
             version = str(told["version"])
             if plan.replaces:
-                with streams(self.settings) as client:
-                    Releases(self.settings, client).shadow(version, share=0.0, by=BY, why=request.reason)
+                self._shadow(version, request.reason)
             detail = f"{label} is @{alias}: {gates['decision']['passed']} of 4 gates pass"
             return Result(label, go=True, detail=detail, version=version, alias=alias)
+
+    def _shadow(self, version: str, why: str) -> None:
+        """Put the version in shadow; a server that does not answer is waited out, as a registry is."""
+        try:
+            with streams(self.settings) as client:
+                Releases(self.settings, client).shadow(version, share=0.0, by=BY, why=why)
+        except RedisError as error:
+            raise UnavailableError(f"expected the server of the releases, found: {error}") from error
 
     def _settle(self, workspace: Path, folder: Path) -> RetrainPlan:
         histories = retraining_bars(self.bars, workspace, self.settings.train.symbols)

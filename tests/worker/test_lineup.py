@@ -135,3 +135,23 @@ def test_shares_of_many_symbols_are_even() -> None:
     """Of 1,000 names 300 are expected below 0.3, within five standard deviations."""
     below = sum(share_of(f"COIN{n}USDT") < 0.3 for n in range(1_000))
     assert abs(below - 300) < 5 * 14.5
+
+
+def test_a_bundle_trained_past_the_stream_serves_its_backlog_and_leaves_readable_state(
+    market: TestMarket, ahead_market: TestMarket
+) -> None:
+    """The worker was away while a bundle learnt from the very bars that wait for it."""
+    stream = arrivals(market.bars(120))
+    before = Engine(Lineup(market.bundle)).run(State(), stream[:20]).state
+    step = Engine(Lineup(ahead_market.bundle)).run(before, stream[20:])
+    assert not [event for event in step.events if event.stream == "bars.dead"]
+    assert all(one.is_band for one in bands(step.events))
+    assert len(outcomes(step.events)) == 2 * (120 - 42)
+    everything = Step(
+        step.state,
+        touched=frozenset(step.state.symbols),
+        leaders=frozenset(step.state.leaders),
+        books=frozenset(step.state.books),
+    )
+    fields = store.fields_of(everything)
+    assert store.state_of(fields).symbols.keys() == step.state.symbols.keys()
