@@ -60,15 +60,23 @@ class PipelineJob:
             told: dict[str, Any] = json.loads((folder / "published.json").read_text())
             version = str(told["version"])
             if plan.replaces:
-                self._shadow(version, request.reason)
+                alias = self._shadow(version, request.reason)
             detail = f"{label} is @{alias}: {gates['decision']['passed']} of 4 gates pass"
             return Result(label, go=True, detail=detail, version=version, alias=alias)
 
-    def _shadow(self, version: str, why: str) -> None:
-        """Put the version in shadow; a server that does not answer is waited out, as a registry is."""
+    def _shadow(self, version: str, why: str) -> str:
+        """Put the version in shadow, unless a challenger serves symbols for real: that is a person's to end.
+
+        Returns the alias it has. A server that does not answer is waited out, as a registry is.
+        """
         try:
             with streams(self.settings) as client:
-                Releases(self.settings, client).shadow(version, share=0.0, by=BY, why=why)
+                releases = Releases(self.settings, client)
+                now = releases.lineup().challenger
+                if now is not None and now.version != version and now.share > 0:
+                    return CANDIDATE
+                releases.shadow(version, share=0.0, by=BY, why=why)
+                return self.settings.registry.challenger_alias
         except RedisError as error:
             raise UnavailableError(f"expected the server of the releases, found: {error}") from error
 
