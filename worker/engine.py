@@ -79,7 +79,8 @@ class Engine:
                 f"{bar.symbol} of partition {partition_of(bar.symbol, topics.partitions)}"
             )
             return Step(state, (self._dead("wrong_partition", detail, arrival),))
-        if champion is not None and not any(bar.symbol in one.symbols for one in self.lineup.bundles):
+        served = any(bar.symbol in one.symbols for one in self.lineup.bundles)
+        if champion is not None and not served and not state.books_of(bar.symbol):
             return self._unserved(Step(state), bar, champion)
         if champion is None and bar.symbol not in state.symbols:
             return self._no_bands(Step(state), bar, None, "no_bundle", "no bundle is loaded")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -155,3 +156,28 @@ def test_a_bundle_trained_past_the_stream_serves_its_backlog_and_leaves_readable
     )
     fields = store.fields_of(everything)
     assert store.state_of(fields).symbols.keys() == step.state.symbols.keys()
+
+
+def test_a_symbol_the_new_champion_lacks_has_its_open_bands_judged_and_can_come_back(
+    market: TestMarket,
+) -> None:
+    without = SimpleNamespace(
+        sha256="f" * 64,
+        label="0.9.0+ffffffffffff",
+        symbols=("AAA",),
+        spec=market.bundle.spec,
+        states={},
+        leader=market.bundle.leader,
+        manifest=market.bundle.manifest,
+    )
+    stream = arrivals(market.bars(100, symbols=("BBB",)))
+    old, new = Engine(Lineup(market.bundle)), Engine(Lineup(without))  # type: ignore[arg-type]
+    first = old.run(State(), stream[:30])
+    away = new.run(first.state, stream[30:80])
+    assert {record.reason for record in bands(away.events)} == {"unknown_symbol"}
+    assert [o.status for o in outcomes(away.events)] == ["resolved"] * 30
+    back = old.run(away.state, stream[80:])
+    assert all(
+        record.degraded is None or "bridged_bars" not in record.degraded for record in bands(back.events)
+    )
+    assert all(record.reason in (None, "no_context") for record in bands(back.events))
