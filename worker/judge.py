@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.events import Outcome, ShadowScore
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel
+from contracts.model.calibrator import BandContext, ClosedLabel, StaleLabelError
 from contracts.model.grid import BAR_SECONDS
 from contracts.model.scores import hits, pinball, pit, winkler
 from worker.book import (
@@ -143,7 +143,7 @@ def _settled(book: Book, key: BookKey, closed: Sequence[Closed]) -> Book:
             continue
         opened[one.horizon] = opened[one.horizon][1:]
         if one.realised is not None:
-            with contextlib.suppress(CalibratorError):  # training knew labels newer than this one
+            with contextlib.suppress(StaleLabelError):  # training knew labels newer than this one
                 calibrators[one.horizon] = calibrators[one.horizon].update(_lesson(one, one.realised))
     return replace(book, open=MappingProxyType(opened), calibrators=MappingProxyType(calibrators))
 

@@ -18,6 +18,10 @@ class CalibratorError(ValueError):
     """Input or saved state that a calibrator can not answer for."""
 
 
+class StaleLabelError(CalibratorError):
+    """A label that closed before the newest one the calibrator has learned from."""
+
+
 @dataclass(frozen=True, slots=True)
 class BandContext:
     """What is known about a row when its band is made, for calibrators that condition on it."""

@@ -194,6 +194,11 @@ def payloads(client: Any, stream: str) -> list[bytes]:
     return [fields[b"data"] for _, fields in client.xrange(stream)]
 
 
+def places(wanted: Sequence[bytes], record: bytes) -> int | None:
+    """Where `record` stands in an undisturbed run; None where it has no place there."""
+    return wanted.index(record) if record in wanted else None
+
+
 def cursor(client: Any) -> tuple[int, int]:
     """The last entry in effect, comparable."""
     return order((client.hget(TOPICS.cursor, "entry") or b"0-0").decode())
@@ -235,8 +240,9 @@ def assert_undisturbed(client: Any, truth: Truth) -> None:
         )
         differing = [n for n, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b]
         assert not differing, (
-            f"{stream}: {len(differing)} other records; first at {differing[0]}: expected "
-            f"{wanted[differing[0]]!r}, found {found[differing[0]]!r}"
+            f"{stream}: {len(differing)} other records, {lost} lost; first at {differing[0]}: expected "
+            f"{wanted[differing[0]]!r}, found {found[differing[0]]!r}; by their place in an undisturbed "
+            f"run they came as {[places(wanted, found[n]) for n in differing]}"
         )
     assert client.hgetall(TOPICS.state) == truth.state
     for key, record in truth.latest.items():

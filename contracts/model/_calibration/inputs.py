@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel
+from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, StaleLabelError
 from contracts.model.grid import LEVELS
 
 
@@ -40,14 +40,14 @@ def volatility_ratios(
 
 
 def refuse_unclosed(outcome: ClosedLabel, last_closed_at: int | None) -> None:
-    """Raise CalibratorError unless the label closed after its band was issued, and after the last one."""
+    """Raise CalibratorError unless the label closed after its issue, StaleLabelError when out of order."""
     if not outcome.closed_at > outcome.context.close_time:
         raise CalibratorError(
             f"Expected a label that closed after its band was issued at {outcome.context.close_time}, found "
             f"closed_at {outcome.closed_at}; wait until it has closed."
         )
     if last_closed_at is not None and outcome.closed_at < last_closed_at:
-        raise CalibratorError(
+        raise StaleLabelError(
             f"Expected labels in the order of their closing, found {outcome.closed_at} after "
             f"{last_closed_at}; sort them."
         )
