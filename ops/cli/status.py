@@ -22,7 +22,7 @@ from ops.console import UNAVAILABLE, out, print_json, told_errors
 from ops.embedded.running import running_url
 from ops.release import last_releases
 from ops.settings import Settings
-from ops.settings_sources import mask
+from ops.settings.sources import mask
 from worker.outcomes import FIRST_LOOK
 from worker.scoreboard import Scoreboard
 

@@ -13,7 +13,7 @@ from offline.gates import look_up
 from offline.registry import publish
 from ops.pipeline.stage import Done, Stage
 from ops.pipeline.work import Work
-from ops.settings_sources import mask
+from ops.settings.sources import mask
 
 
 def _inputs(work: Work) -> dict[str, Any]:
