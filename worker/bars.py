@@ -8,6 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from contracts.connect import beside
 from contracts.topics import GROUP, Topics
 from worker.arrival import Fields
 
@@ -46,8 +47,8 @@ class BarsStream:
                 raise
 
     async def server_time(self) -> float:
-        """The server's clock in epoch seconds."""
-        seconds, microseconds = await self._redis.time()
+        """The clock of the server that holds the stream, epoch seconds."""
+        seconds, microseconds = await self._redis.time(**beside(self._redis, self._key))
         return float(seconds + microseconds / 1e6)
 
     async def pending_after(self, entry: str, count: int) -> list[RawEntry]:
@@ -70,10 +71,7 @@ class BarsStream:
                 continue
             rows = await self._redis.xpending_range(self._key, GROUP, "-", "+", pending, consumername=name)
             ids = [row["message_id"] for row in rows]
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for entry in ids:
-                    pipe.xrange(self._key, entry, entry)
-                found = await pipe.execute()
+            found = [await self._redis.xrange(self._key, entry, entry) for entry in ids]
             there = [entry for entry, entries in zip(ids, found, strict=True) if entries]
             gone += [entry.decode() for entry, entries in zip(ids, found, strict=True) if not entries]
             if there:

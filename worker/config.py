@@ -15,10 +15,12 @@ from worker.registry import RegistrySettings
 class WorkerConfig:
     """One worker's settings. Give `bundle`, a folder, or `registry`; intervals carry their unit.
 
-    `challenger` is the folder of a bundle that shadows the one in `bundle`, or serves `share` of the symbols.
+    With `cluster` the URL is that of any node of a Redis or Valkey Cluster. `challenger` is the folder of a
+    bundle that shadows the one in `bundle`, or serves `share` of the symbols.
     """
 
     redis_url: str
+    cluster: bool = False
     bundle: Path | None = None
     challenger: Path | None = None
     share: float = 0.0

@@ -23,7 +23,7 @@ from worker.metrics import (
     WINKLER,
 )
 from worker.partition import Partition
-from worker.reader import PatientRedis
+from worker.reader import Patient
 
 MAX_BACKLOG_ENTRIES = 1_000
 """Entries that may wait while ready: 50 symbols for three days, or seconds of work."""
@@ -40,7 +40,7 @@ class Health:
     reader_silence_s: float
     """Longest time between two returns of a healthy reader."""
     partition: Partition | None = None
-    reader: PatientRedis | None = None
+    reader: Patient | None = None
     reading: bool = False
     lease_until: float = 0.0
     """Monotonic time at which the lease may have run out."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from faststream.redis import RedisBroker
@@ -17,6 +19,7 @@ from faststream.redis.message import FAKE_CONSUMER, BatchStreamMessage, RedisBat
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from contracts.connect import SteadyCluster
 from worker.bars import RawEntry
 
 log = logging.getLogger(__name__)
@@ -27,8 +30,8 @@ TOLD_EVERY = 12
 """Failed reads per log line once the pause is at its longest: one line a minute."""
 
 
-class PatientRedis(Redis):
-    """A client whose group reads never fail fast: a fault is a pause and an empty answer.
+class Patient:
+    """A client's group reads that never fail fast: a fault is a pause and an empty answer.
 
     `beat` is the monotonic time of the last read that returned, `failures` how many failed in a row,
     `trouble` what the last one said.
@@ -41,7 +44,7 @@ class PatientRedis(Redis):
     async def xreadgroup(self, *args: Any, **kwargs: Any) -> Any:
         """Read as the parent does; only a lost group is raised, since no retry can cure it."""
         try:
-            reply: Any = await super().xreadgroup(*args, **kwargs)
+            reply: Any = await super().xreadgroup(*args, **kwargs)  # type: ignore[misc]
         except (RedisError, OSError) as error:
             if isinstance(error, ResponseError) and "NOGROUP" in str(error):
                 raise
@@ -59,24 +62,46 @@ class PatientRedis(Redis):
         return reply
 
 
+class PatientRedis(Patient, Redis):  # type: ignore[misc]
+    """One server, read patiently."""
+
+
+class PatientCluster(Patient, SteadyCluster):  # type: ignore[misc]
+    """A cluster, read patiently."""
+
+
 class _PatientState(RedisConnectionState):
+    """Connects by the URL itself: FastStream's own options know neither clusters nor every part of TLS."""
+
+    def __init__(self, url: str, options: dict[str, Any], *, cluster: bool) -> None:
+        super().__init__()
+        self._make: Callable[[], Any] = (
+            partial(PatientCluster.from_url, url, require_full_coverage=False, **options)
+            if cluster
+            else partial(PatientRedis.from_url, url, **options)
+        )
+
     async def connect(self) -> Any:
-        plain = await super().connect()
-        self._client = PatientRedis.from_pool(plain.connection_pool)
+        self._client = self._make()
+        self._connected = True
         return self._client
 
 
 class PatientBroker(RedisBroker):
-    """A Redis broker that reads through `PatientRedis`."""
+    """A Redis broker that reads through a patient client of one server or of a cluster."""
+
+    def __init__(self, url: str, *, cluster: bool, socket_timeout: float, **kwargs: Any) -> None:
+        self._state = _PatientState(url, {"socket_timeout": socket_timeout}, cluster=cluster)
+        super().__init__(**kwargs)
 
     def _make_connection_state(self, connection_options: Any, kwargs: Any) -> Any:  # noqa: ARG002
-        return _PatientState(connection_options)
+        return self._state
 
     @property
-    def reader(self) -> PatientRedis | None:
+    def reader(self) -> Patient | None:
         """The client that reads; None before the broker has started."""
-        client = getattr(self.config.broker_config.connection, "_client", None)
-        return client if isinstance(client, PatientRedis) else None
+        client = getattr(self._state, "_client", None)
+        return client if isinstance(client, Patient) else None
 
 
 async def keep_raw(message: BatchStreamMessage) -> RedisBatchStreamMessage:

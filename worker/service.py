@@ -16,11 +16,11 @@ from faststream.asgi import AsgiFastStream, AsyncAPIRoute
 from faststream.middlewares import AckPolicy
 from faststream.redis import StreamSub
 from faststream.redis.prometheus import RedisPrometheusMiddleware
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
+from contracts.connect import connect
 from contracts.model.bundle import BundleError
 from contracts.topics import GROUP
 from worker.asyncapi import specification
@@ -74,8 +74,12 @@ class Worker:
         silence_s = config.block_ms / 1_000 + 2 * config.socket_timeout_s + 5.0
         self.health = Health(reader_silence_s=silence_s)
         retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), COMMIT_RETRIES)
-        self._redis = Redis.from_url(
-            config.redis_url, socket_timeout=config.socket_timeout_s, protocol=2, retry=retry
+        self._redis = connect(
+            config.redis_url,
+            cluster=config.cluster,
+            socket_timeout=config.socket_timeout_s,
+            protocol=2,
+            retry=retry,
         )
         self._lease = Lease(self._redis, config.topics, config.lease_ttl_ms)
         self._partition = Partition(
@@ -84,6 +88,7 @@ class Worker:
         self._upkeep = Upkeep(self._partition, self._lease, self.health, config.sweep_interval_s)
         self._broker = PatientBroker(
             config.redis_url,
+            cluster=config.cluster,
             socket_timeout=config.socket_timeout_s,
             logger=_FASTSTREAM_LOG,
             middlewares=[RedisPrometheusMiddleware(registry=REGISTRY)],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -41,16 +42,19 @@ class Loaded:
     swap: str
 
 
+LOAD = """#!lua flags=no-writes
+return { redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2]) }
+"""
+
+
 async def load(redis: Redis, topics: Topics) -> Loaded:
-    """Read cursor and state in one transaction.
+    """Read cursor and state at one moment.
 
     Raises:
         StateError: a field is not a snapshot of this version.
     """
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.hgetall(topics.cursor)
-        pipe.hgetall(topics.state)
-        cursor, fields = await pipe.execute()
+    read: Any = redis.register_script(LOAD)
+    cursor, fields = (_pairs(flat) for flat in await read(keys=[topics.cursor, topics.state], args=[]))
     try:
         state = state_of({name.decode(): blob for name, blob in fields.items()})
     except SnapshotError as error:
@@ -59,6 +63,10 @@ async def load(redis: Redis, topics: Topics) -> Loaded:
             f"that wrote them, or delete {topics.state} and {topics.cursor} to start from the bundle's states"
         ) from error
     return Loaded(state, cursor.get(b"entry", b"").decode(), cursor.get(b"bundle", b"").decode())
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def state_of(fields: Mapping[str, bytes]) -> State:

@@ -87,6 +87,7 @@ def worker_config(
     )
     return WorkerConfig(
         redis_url=url,
+        cluster=settings.redis.cluster,
         bundle=bundle,
         challenger=challenger,
         share=share,

@@ -14,3 +14,5 @@ class RedisSettings(Section):
     """`redis://`, `rediss://` (TLS) or `unix://`, with its credentials; None is the embedded server."""
     socket_timeout_s: Seconds = 5.0
     """How long one answer may take; longer than `stream.block_ms`, which waits inside an answer."""
+    cluster: bool = False
+    """Whether `url` names a node of a Redis or Valkey Cluster."""

@@ -1,0 +1,52 @@
+"""Clients of the server that holds the streams: one node or a cluster, told apart by one argument."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis as SyncRedis
+from redis import RedisCluster as SyncCluster
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
+
+__all__ = ["SteadyCluster", "beside", "connect", "connect_sync"]
+
+
+class SteadyCluster(RedisCluster):
+    """A cluster client whose every fault is a `RedisError`: redis-py's "no node reachable" is none."""
+
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        """As the parent; raises redis.exceptions.ConnectionError where it says RedisClusterException."""
+        try:
+            return await super().execute_command(*args, **kwargs)
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
+
+
+def connect(url: str, *, cluster: bool = False, **options: Any) -> Any:
+    """An asyncio client; nothing is connected before the first command.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`; of a cluster, any one of its nodes.
+        cluster: whether the server is a Redis or Valkey Cluster. Nodes that are down cost only the
+            partitions that live on them.
+        options: what redis-py's `from_url` takes.
+    """
+    if cluster:
+        return SteadyCluster.from_url(url, require_full_coverage=False, **options)
+    return Redis.from_url(url, **options)
+
+
+def connect_sync(url: str, *, cluster: bool = False, **options: Any) -> Any:
+    """A blocking client, as `connect`; a cluster's raises redis.exceptions.RedisClusterException here."""
+    if cluster:
+        return SyncCluster.from_url(url, require_full_coverage=False, **options)
+    return SyncRedis.from_url(url, **options)
+
+
+def beside(redis: Any, key: str) -> dict[str, Any]:
+    """Arguments that send a command without a key, such as TIME, to the node that holds `key`."""
+    if isinstance(redis, RedisCluster):
+        return {"target_nodes": redis.get_node_from_key(key)}
+    return {}
