@@ -63,9 +63,11 @@ def train_market(
     settings: TrainSettings = QUICK,
     version: str = "0.1.0-test",
     training_bars: int = TRAINING_BARS,
+    total_bars: int = TRAINING_BARS + LIVE_BARS,
+    symbols: tuple[str, ...] = SYMBOLS,
 ) -> TestMarket:
-    """Simulate, train and write a bundle into `folder`; about two seconds."""
-    market = simulate(MarketSpec(), SYMBOLS, TRAINING_BARS + LIVE_BARS, START, seed=5)
+    """Simulate, train and write a bundle into `folder`; about two seconds for two symbols."""
+    market = simulate(MarketSpec(), symbols, total_bars, START, seed=5)
     cut = START + training_bars * BAR_SECONDS
     training = {s: h.between(None, cut) for s, h in market.histories.items()}
     live = {s: h.between(cut, None) for s, h in market.histories.items()}

@@ -38,7 +38,9 @@ def run(
     ] = 0.0,
     redis_url: RedisUrl = None,
     tracking_uri: TrackingUri = None,
-    partition: Annotated[int, typer.Option(help="Which partition, from 0.")] = 0,
+    partition: Annotated[
+        int | None, typer.Option(help="Which partition, from 0; default: the setting worker.partition.")
+    ] = None,
     http_port: Annotated[
         int | None, typer.Option(help="Port of /health, /ready, /metrics and /docs.")
     ] = None,
@@ -70,7 +72,7 @@ def worker_config(
     settings: Settings,
     url: str,
     bundle: Path | None,
-    partition: int = 0,
+    partition: int | None = None,
     http_port: int | None = None,
     challenger: Path | None = None,
     share: float = 0.0,
@@ -92,7 +94,7 @@ def worker_config(
         challenger=challenger,
         share=share,
         registry=None if bundle else registry,
-        topics=Topics(partition, stream.partitions),
+        topics=Topics(worker.partition if partition is None else partition, stream.partitions),
         limits=Limits(stream.batch_max, round(stream.bars_retention_days * 86_400)),
         retention=Retention(stream.output_maxlen, stream.dead_maxlen),
         lease_ttl_ms=worker.lease_ttl_ms,

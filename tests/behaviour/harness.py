@@ -172,19 +172,20 @@ class Truth:
     latest: Mapping[str, Mapping[bytes, bytes]]
 
     @classmethod
-    def of(cls, bundle: Bundle, bars: Sequence[Bar]) -> Truth:
-        """Run the engine over `bars` in one go."""
+    def of(cls, bundle: Bundle, bars: Sequence[Bar], topics: Topics = TOPICS) -> Truth:
+        """Run the engine over the `bars` of one partition in one go."""
         arrivals = [Arrival(f"{n}-0", {b"data": bar.to_wire()}, bar) for n, bar in enumerate(bars, 1)]
-        step = Engine(Lineup(bundle)).run(State(), arrivals)
-        outcomes = [TOPICS.outcomes(horizon) for horizon in HORIZONS]
-        said = (*TOPICS.all_bands, *outcomes, TOPICS.drift, TOPICS.retrain)
+        step = Engine(Lineup(bundle), topics).run(State(), arrivals)
+        outcomes = [topics.outcomes(horizon) for horizon in HORIZONS]
+        said = (*topics.all_bands, *outcomes, topics.drift, topics.retrain)
         streams: dict[str, list[bytes]] = {stream: [] for stream in said}
         for event in step.events:
             streams[event.stream].append(event.payload)
-        assert all(len(streams[stream]) == len(bars) for stream in TOPICS.all_bands)
+        answered = sum(bar.role is None for bar in bars)
+        assert all(len(streams[stream]) == answered for stream in topics.all_bands)
         latest: dict[str, dict[bytes, bytes]] = {}
         for (symbol, horizon), payload in step.latest.items():
-            latest.setdefault(TOPICS.latest(symbol), {})[f"T{horizon}".encode()] = payload
+            latest.setdefault(topics.latest(symbol), {})[f"T{horizon}".encode()] = payload
         state = {name.encode(): blob for name, blob in store.fields_of(step).items()}
         return cls(streams, state, latest)
 
@@ -199,9 +200,9 @@ def places(wanted: Sequence[bytes], record: bytes) -> int | None:
     return wanted.index(record) if record in wanted else None
 
 
-def cursor(client: Any) -> tuple[int, int]:
+def cursor(client: Any, topics: Topics = TOPICS) -> tuple[int, int]:
     """The last entry in effect, comparable."""
-    return order((client.hget(TOPICS.cursor, "entry") or b"0-0").decode())
+    return order((client.hget(topics.cursor, "entry") or b"0-0").decode())
 
 
 def order(entry: str) -> tuple[int, int]:
@@ -221,16 +222,17 @@ def wait_taken(client: Any, feed: Feed, goal: int) -> None:
     wait_until(lambda: feed.sent - waiting(client) >= goal, f"{goal} bars in effect")
 
 
-def wait_in_effect(client: Any, entry: str) -> None:
+def wait_in_effect(client: Any, entry: str, topics: Topics = TOPICS) -> None:
     """Wait until `entry` and all before it are in effect and acknowledged."""
 
     def settled() -> bool:
-        return cursor(client) >= order(entry) and not client.xpending(TOPICS.bars, GROUP)["pending"]
+        done = cursor(client, topics) >= order(entry)
+        return done and not client.xpending(topics.bars, GROUP)["pending"]
 
     wait_until(settled, f"entry {entry} in effect and nothing pending")
 
 
-def assert_undisturbed(client: Any, truth: Truth) -> None:
+def assert_undisturbed(client: Any, truth: Truth, topics: Topics = TOPICS) -> None:
     """Everything on the server is byte for byte what an undisturbed run leaves."""
     for stream, wanted in truth.streams.items():
         found = payloads(client, stream)
@@ -244,10 +246,10 @@ def assert_undisturbed(client: Any, truth: Truth) -> None:
             f"{wanted[differing[0]]!r}, found {found[differing[0]]!r}; by their place in an undisturbed "
             f"run they came as {[places(wanted, found[n]) for n in differing]}"
         )
-    assert client.hgetall(TOPICS.state) == truth.state
+    assert client.hgetall(topics.state) == truth.state
     for key, record in truth.latest.items():
         assert client.hgetall(key) == record
-    assert client.xlen(TOPICS.dead) == 0
-    (group,) = client.xinfo_groups(TOPICS.bars)
+    assert client.xlen(topics.dead) == 0
+    (group,) = client.xinfo_groups(topics.bars)
     assert (group["name"].decode(), group["pending"]) == (GROUP, 0)
-    assert group["last-delivered-id"] == client.xinfo_stream(TOPICS.bars)["last-generated-id"]
+    assert group["last-delivered-id"] == client.xinfo_stream(topics.bars)["last-generated-id"]
