@@ -18,6 +18,7 @@ class RetrainerConfig:
 
     redis_url: str
     workspace: Path
+    cluster: bool = False
     partitions: int = 1
     cooldown_days: float = 7.0
     schedule_day: int | None = 1

@@ -46,9 +46,14 @@ class Desk:
     """Runs the scripts. Each is safe to send again when its reply was lost.
 
     Every method raises `FencedError` when the lock is another's or nobody's, and writes nothing then.
+
+    On a `cluster` no script reaches the request stream: there the acknowledgement follows the final status.
+    Cut off in between, the request is served again, its id is found to have ended, and it is acknowledged.
     """
 
-    def __init__(self, redis: Redis, lock: RetrainLock, status_maxlen: int) -> None:
+    def __init__(self, redis: Redis, lock: RetrainLock, status_maxlen: int, *, cluster: bool = False) -> None:
+        self._redis: Any = redis
+        self._cluster = cluster
         self._lock = lock
         self._maxlen = status_maxlen
         lua = files("offline.retrain").joinpath("lua")
@@ -64,9 +69,13 @@ class Desk:
 
         COOLDOWN comes with when (server's milliseconds) and as what id a run was accepted before.
         """
-        return await self._send(
+        if await self._is_gone(entry):
+            return Answer.GONE, ""
+        keys = [RETRAIN_LEASE, RETRAIN_RUN, RETRAIN_ACCEPTED, RETRAIN_ENDED, RETRAIN_STATUS]
+        answer, detail = await self._send(
             self._begin,
-            [RETRAIN_LEASE, RETRAIN_RUN, RETRAIN_ACCEPTED, RETRAIN_ENDED, RETRAIN_STATUS, entry.stream],
+            keys + self._reached(entry.stream),
+            entry.stream,
             RETRAIN_GROUP,
             entry.id,
             request.id,
@@ -76,6 +85,9 @@ class Desk:
             "1" if request.force else "",
             self._maxlen,
         )
+        if answer is Answer.ENDED:
+            await self._acknowledge(entry)
+        return answer, detail
 
     async def progress(self, status: RetrainStatus) -> Answer:
         """Append a status that is further than every one before it."""
@@ -87,9 +99,11 @@ class Desk:
 
     async def end(self, entry: Entry, status: RetrainStatus) -> Answer:
         """Append the final status and acknowledge the request, both or neither."""
+        if await self._is_gone(entry):
+            return Answer.GONE
         answer, _ = await self._send(
             self._end,
-            [RETRAIN_LEASE, RETRAIN_RUN, RETRAIN_ENDED, RETRAIN_STATUS, entry.stream],
+            [RETRAIN_LEASE, RETRAIN_RUN, RETRAIN_ENDED, RETRAIN_STATUS, *self._reached(entry.stream)],
             RETRAIN_GROUP,
             entry.id,
             status.id,
@@ -97,14 +111,29 @@ class Desk:
             self._maxlen,
             ENDED_KEPT,
         )
+        await self._acknowledge(entry)
         return answer
 
     async def raise_once(self, stream: str, month: str, request: RetrainRequest | None) -> bool:
         """Append the month's request, or with None only note the month; False when it was seen before."""
         payload = request.to_wire() if request is not None else b""
-        keys = [RETRAIN_LEASE, RETRAIN_SCHEDULED, stream]
+        if self._cluster and payload:
+            await self._redis.xadd(stream, {"data": payload}, maxlen=self._maxlen)
+        keys = [RETRAIN_LEASE, RETRAIN_SCHEDULED, *self._reached(stream)]
         answer, _ = await self._send(self._schedule, keys, month, payload, self._maxlen)
         return answer is Answer.OK
+
+    def _reached(self, stream: str) -> list[str]:
+        return [] if self._cluster else [stream]
+
+    async def _is_gone(self, entry: Entry) -> bool:
+        if not self._cluster:
+            return False  # the script looks for itself
+        return not await self._redis.xpending_range(entry.stream, RETRAIN_GROUP, entry.id, entry.id, 1)
+
+    async def _acknowledge(self, entry: Entry) -> None:
+        if self._cluster:
+            await self._redis.xack(entry.stream, RETRAIN_GROUP, entry.id)
 
     async def _send(self, script: Any, keys: list[str], *arguments: Any) -> tuple[Answer, str]:
         answer, detail = await script(keys=keys, args=[self._lock.token, *arguments])

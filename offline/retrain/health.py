@@ -10,8 +10,8 @@ from typing import Any
 
 from faststream.asgi import AsgiResponse, get
 
+from contracts.patient import Patient
 from offline.retrain.metrics import PROGRESS, READY, RUNNING, WAITING
-from offline.retrain.reader import PatientRedis
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Health:
     streams: Sequence[str]
     reader_silence_s: float
     """Longest time between two returns of a healthy reader."""
-    reader: PatientRedis | None = None
+    reader: Patient | None = None
     reading: bool = False
     lease_until: float = 0.0
     """Monotonic time at which the lock may have run out."""

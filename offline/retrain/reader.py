@@ -6,81 +6,45 @@ retries READONLY and WRONGTYPE without a pause, and its parser breaks on bytes n
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from faststream.redis import RedisBroker
 from faststream.redis.configs import RedisConnectionState
 from faststream.redis.message import FAKE_CONSUMER, BatchStreamMessage, RedisBatchStreamMessage
-from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
 
-log = logging.getLogger(__name__)
-
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 5.0
-TOLD_EVERY = 12
-"""Failed reads per log line once the pause is at its longest: one line a minute."""
-
-
-class PatientRedis(Redis):
-    """A client whose group reads never fail fast: a fault is a pause and an empty answer.
-
-    `beats` is the monotonic time of the last read that returned, by stream; `failures` how many failed in
-    a row, `trouble` what the last one said.
-    """
-
-    failures = 0
-    trouble: str | None = None
-
-    @property
-    def beats(self) -> dict[str, float]:
-        """When each stream's last read returned."""
-        known: dict[str, float] = self.__dict__.setdefault("_beats", {})
-        return known
-
-    async def xreadgroup(self, *args: Any, **kwargs: Any) -> Any:
-        """Read as the parent does; only a lost group is raised, since no retry can cure it."""
-        try:
-            reply: Any = await super().xreadgroup(*args, **kwargs)
-        except (RedisError, OSError) as error:
-            if isinstance(error, ResponseError) and "NOGROUP" in str(error):
-                raise
-            self.failures += 1
-            self.trouble = f"{type(error).__name__}: {error}"
-            if self.failures == 1 or self.failures % TOLD_EVERY == 0:
-                log.warning("reading requests failed %d times in a row: %s", self.failures, self.trouble)
-            await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self.failures - 1, 6)))
-            reply = []
-        else:
-            if self.failures:
-                log.warning("reading requests works again after %d failures", self.failures)
-            self.failures, self.trouble = 0, None
-        for stream in kwargs.get("streams") or {}:
-            self.beats[stream] = time.monotonic()
-        return reply
+from contracts.patient import Patient, patient
 
 
 class _PatientState(RedisConnectionState):
+    """Connects by the URL itself: FastStream's own options know neither clusters nor every part of TLS."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        super().__init__()
+        self._make = make
+
     async def connect(self) -> Any:
-        plain = await super().connect()
-        self._client = PatientRedis.from_pool(plain.connection_pool)
+        self._client = self._make()
+        self._connected = True
         return self._client
 
 
 class PatientBroker(RedisBroker):
-    """A Redis broker that reads through `PatientRedis`."""
+    """A Redis broker that reads through a patient client of one server or of a cluster."""
+
+    def __init__(self, url: str, *, cluster: bool, socket_timeout: float, **kwargs: Any) -> None:
+        self._state = _PatientState(partial(patient, url, cluster=cluster, socket_timeout=socket_timeout))
+        super().__init__(**kwargs)
 
     def _make_connection_state(self, connection_options: Any, kwargs: Any) -> Any:  # noqa: ARG002
-        return _PatientState(connection_options)
+        return self._state
 
     @property
-    def reader(self) -> PatientRedis | None:
+    def reader(self) -> Patient | None:
         """The client that reads; None before the broker has started."""
-        client = getattr(self.config.broker_config.connection, "_client", None)
-        return client if isinstance(client, PatientRedis) else None
+        client = getattr(self._state, "_client", None)
+        return client if isinstance(client, Patient) else None
 
 
 async def keep_raw(message: BatchStreamMessage) -> RedisBatchStreamMessage:

@@ -19,11 +19,11 @@ from faststream.asgi import AsgiFastStream
 from faststream.middlewares import AckPolicy
 from faststream.redis import StreamSub
 from faststream.redis.prometheus import RedisPrometheusMiddleware
-from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
+from contracts.connect import connect
 from contracts.topics import RETRAIN_CONSUMER, RETRAIN_GROUP, RETRAIN_LEASE
 from offline.retrain.config import RetrainerConfig
 from offline.retrain.desk import Desk
@@ -78,18 +78,20 @@ class Retrainer:
         streams = [one.retrain for one in config.topics]
         silence_s = config.block_ms / 1_000 + 2 * config.socket_timeout_s + 5.0
         self.health = Health(streams, reader_silence_s=silence_s)
-        self._redis: Any = Redis.from_url(
+        self._redis: Any = connect(
             config.redis_url,
+            cluster=config.cluster,
             socket_timeout=config.socket_timeout_s,
             protocol=2,
             retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), SCRIPT_RETRIES),
         )
         self._lock = RetrainLock(self._redis, config.lease_ttl_ms)
-        self._desk = Desk(self._redis, self._lock, config.status_maxlen)
+        self._desk = Desk(self._redis, self._lock, config.status_maxlen, cluster=config.cluster)
         self._inbox = Inbox(self._redis, config.topics)
         self._runs = Runs(config, self._redis, self._desk, self._inbox, self.health, job, champion)
         self._broker = PatientBroker(
             config.redis_url,
+            cluster=config.cluster,
             socket_timeout=config.socket_timeout_s,
             logger=_FASTSTREAM_LOG,
             middlewares=[RedisPrometheusMiddleware(registry=REGISTRY)],

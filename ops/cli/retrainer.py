@@ -77,6 +77,7 @@ def retrainer_config(settings: Settings, url: str, http_port: int | None = None)
     own = settings.retrain
     return RetrainerConfig(
         redis_url=url,
+        cluster=settings.redis.cluster,
         workspace=settings.workspace_path,
         partitions=settings.stream.partitions,
         cooldown_days=own.cooldown_days,
