@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo test test-slow test-loop test-system lint types walls format lock clean
+.PHONY: help install demo test test-slow test-loop test-system lint types walls format schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ walls: $(READY) ## who may import whom
 format: $(READY) ## rewrite to style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+schemas: $(READY) ## write contracts/schemas anew from the messages
+	$(BIN)/python -m contracts.schemas
 
 lock: $(READY) ## pin dependencies anew; needs uv
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

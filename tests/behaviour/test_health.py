@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 
 from contracts.model.grid import HORIZONS
-from contracts.topics import GROUP
+from contracts.topics import GROUP, RELEASES, RETRAIN_STATUS
 from tests.behaviour.harness import TOPICS, Feed, ServedWorker, payloads, wait_in_effect, wait_until
 from tests.market import TestMarket
 from tests.servers import ServerProcess
@@ -192,6 +192,10 @@ def test_asyncapi_names_every_stream(embedded_url: str, market: TestMarket, tmp_
         TOPICS.dead,
         TOPICS.drift,
         TOPICS.retrain,
+        TOPICS.swaps,
+        RELEASES,
+        RETRAIN_STATUS,
+        "latest:{symbol}",
         *TOPICS.all_bands,
         *said,
     }
