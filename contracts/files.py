@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def write_atomic(file: Path, data: bytes) -> None:
@@ -25,6 +27,17 @@ def write_atomic(file: Path, data: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(file.parent)
+
+
+def write_json(file: Path, told: Any, *, sort_keys: bool = False) -> None:
+    """Write `told` as JSON for people and machines, as `write_atomic` does.
+
+    Raises:
+        ValueError: a number that JSON has no text for; nothing is written.
+        OSError: the folder is missing or full; `file` is then as it was.
+    """
+    text = json.dumps(told, indent=2, sort_keys=sort_keys, allow_nan=False)
+    write_atomic(file, (text + "\n").encode())
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,17 +12,20 @@ from types import MappingProxyType
 
 from contracts.events import Band, Bar, DeadLetter, DeadReason, NoBandReason
 from contracts.model.bundle import Bundle
-from contracts.model.context import KEPT_ROWS, Context, LeaderTrack
+from contracts.model.context import KEPT_ROWS
 from contracts.model.features import FeatureRow
 from contracts.model.grid import BAR_SECONDS, HORIZONS, close_time
-from contracts.model.intake import DEFAULT_MAX_GAP_BARS, Offer, SymbolFold, Verdict
+from contracts.model.intake import Offer, Verdict
 from contracts.topics import Topics, partition_of
 from worker.arrival import Arrival, Refusal
 from worker.book import Book
 from worker.judge import Closed, judge
+from worker.leading import context_of, leaders_of, remembered
 from worker.lineup import Lineup
 from worker.records import band, no_band
-from worker.step import BookKey, Event, State, Step
+from worker.shelf import filed
+from worker.starts import max_gap_bars, starting_fold
+from worker.step import Event, State, Step
 from worker.watching import COOLDOWN_BARS, inputs_of, retrain_request, watched
 
 
@@ -61,15 +64,15 @@ class Engine:
     def _fold_context(self, state: State, arrival: Arrival, bar: Bar) -> Step:
         """Fold a leader's copy in silence: its own partition answers for it."""
         home = partition_of(bar.symbol, self.topics.partitions)
-        if bar.symbol not in self._leaders or home == self.topics.partition:
-            told = ", ".join(sorted(self._leaders)) or None
+        if bar.symbol not in leaders_of(self.lineup) or home == self.topics.partition:
+            told = ", ".join(sorted(leaders_of(self.lineup))) or None
             detail = (
                 f"expected context copies of the leader {told} outside its own partition, found "
                 f"{bar.symbol} of partition {home}; send it here without a role, or not at all"
             )
             return Step(state, (self._dead("wrong_partition", detail, arrival),))
         offer = self._offer(state, bar)
-        return self._refused(state, offer, arrival) or self._folded(state, bar, offer)
+        return self._refused(state, offer, arrival) or self._settled(state, bar, offer)[0]
 
     def _fold(self, state: State, arrival: Arrival, bar: Bar) -> Step:
         topics, champion = self.topics, self.lineup.champion
@@ -99,25 +102,8 @@ class Engine:
 
     def _offer(self, state: State, bar: Bar) -> Offer:
         """Fold the bar into the kept state, or into a bundle's where that one is the better start."""
-        return self._start(state, bar).offer(bar.candle, self._max_gap_bars)
-
-    def _start(self, state: State, bar: Bar) -> SymbolFold:
-        """The fold that connects to the bar, rather a warm one, rather the one with fewer bars missing."""
-        kept = state.symbols.get(bar.symbol)
-        trained = [one.states[bar.symbol] for one in self.lineup.bundles if bar.symbol in one.states]
-        opened = bar.candle.open_time
-        if kept is not None and (not trained or kept.missing_before(opened) < 0):
-            return kept
-
-        def merit(fold: SymbolFold) -> tuple[bool, bool, int]:
-            missing = fold.missing_before(opened)
-            return 0 <= missing <= self._max_gap_bars, fold.features.is_warm, -missing
-
-        starts = [*([kept] if kept is not None else []), *trained]
-        return max(starts, key=merit, default=SymbolFold())
-
-    def _folded(self, state: State, bar: Bar, offer: Offer) -> Step:
-        return self._settled(state, bar, offer)[0]
+        start = starting_fold(state, self.lineup, bar.symbol, bar.candle.open_time)
+        return start.offer(bar.candle, max_gap_bars(self.lineup))
 
     def _settled(self, state: State, bar: Bar, offer: Offer) -> tuple[Step, tuple[Closed, ...]]:
         """Fold the bar, settle what it closes, and remember it where it is a leader's."""
@@ -133,28 +119,9 @@ class Engine:
             Event(self.topics.outcomes(one.horizon_bars), one.to_wire()) for one in judged.outcomes
         )
         step = Step(state, events, touched=frozenset({bar.symbol}))
-        step = self._filed(step, judged.books if judged.closed else {}, bar.symbol)
-        known = self._track(state, bar.symbol, bar.candle.open_time)
-        is_new = bar.candle.open_time > known.last_open_time  # else training held its row already
-        if bar.symbol in self._leaders and offer.row is not None and is_new:
-            track = known.record(bar.candle.open_time, offer.row, bridged=offer.fold.is_degraded)
-            leaders = MappingProxyType({**step.state.leaders, bar.symbol: track})
-            step = replace(step, state=replace(step.state, leaders=leaders), leaders=frozenset({bar.symbol}))
+        step = filed(step, self.lineup, judged.books if judged.closed else {}, bar.symbol)
+        step = remembered(step, self.lineup, bar.symbol, bar.candle.open_time, offer)
         return step, judged.closed
-
-    def _filed(self, step: Step, books: Mapping[BookKey, Book], symbol: str) -> Step:
-        """With `books` kept; of those no bundle in force writes in, only open ones and the newest stay."""
-        if not books:
-            return step
-        kept = {**step.state.books, **books}
-        serving = {(one.sha256, symbol) for one in self.lineup.bundles}
-        retired = [key for key in kept if key[1] == symbol and key not in serving]
-        newest = max(retired, key=lambda key: (kept[key].last_issued, key), default=None)
-        gone = {key for key in retired if key != newest and kept[key].is_settled}
-        left = MappingProxyType({key: book for key, book in kept.items() if key not in gone})
-        return replace(
-            step, state=replace(step.state, books=left), books=step.books | frozenset(books) | gone
-        )
 
     def _answered(self, state: State, bar: Bar, offer: Offer) -> Step:
         step, closed = self._settled(state, bar, offer)
@@ -173,10 +140,10 @@ class Engine:
         book = step.state.books.get(key)
         if book is None:
             return step
-        inputs = inputs_of(offer, bundle, self._context(step.state, bar, bundle))
+        inputs = inputs_of(offer, bundle, context_of(step.state, self.lineup, bundle, bar.candle.open_time))
         mine = [one for one in closed if one.key == key]
         book, found = watched(book, bundle, bar, offer, mine, inputs)
-        step = self._filed(step, {key: book}, bar.symbol)
+        step = filed(step, self.lineup, {key: book}, bar.symbol)
         alerts = [one.to_alert(bar.symbol, bundle.label) for one in found]
         events = [Event(self.topics.drift, alert.to_wire()) for alert in alerts]
         now = close_time(bar.candle.open_time)
@@ -202,11 +169,11 @@ class Engine:
         if offer.row is None:
             left = f"{offer.fold.warm_up_left} more bars are needed before the first band"
             if offer.restarted:
-                detail = f"more than {self._max_gap_bars} bars are missing before this one; {left}"
+                detail = f"more than {max_gap_bars(self.lineup)} bars are missing before this one; {left}"
                 return unable("gap", detail)
             return unable("warming_up", left)
         leader = bundle.spec.leader
-        if leader is not None and self._context(step.state, bar, bundle) is None:
+        if leader is not None and context_of(step.state, self.lineup, bundle, bar.candle.open_time) is None:
             detail = f"no bar of the leader {leader} within the last {KEPT_ROWS} is known"
             return unable("no_context", detail)
         return self._predict(step, bar, offer, offer.row, bundle, live=live)
@@ -217,7 +184,7 @@ class Engine:
         degraded = ["bridged_bars"] if offer.fold.is_degraded else []
         if offer.fold.holds_extreme_bar:
             degraded.append("extreme_bar")
-        context = self._context(step.state, bar, bundle)
+        context = context_of(step.state, self.lineup, bundle, bar.candle.open_time)
         if context is not None and context.is_stale:
             degraded.append("leader_missing")
         key = (bundle.sha256, bar.symbol)
@@ -232,7 +199,7 @@ class Engine:
             live=live,
             origin=bar.origin,
         )
-        return self._say(self._filed(step, {key: book}, bar.symbol), bar, records, live=live)
+        return self._say(filed(step, self.lineup, {key: book}, bar.symbol), bar, records, live=live)
 
     def _unserved(self, step: Step, bar: Bar, bundle: Bundle) -> Step:
         known = ", ".join(bundle.symbols)
@@ -264,27 +231,6 @@ class Engine:
     def _dead(self, reason: DeadReason, detail: str, arrival: Arrival) -> Event:
         letter = DeadLetter.of(reason, detail, arrival.entry, arrival.fields)
         return Event(self.topics.dead, letter.to_wire())
-
-    @property
-    def _leaders(self) -> frozenset[str]:
-        return frozenset(one.spec.leader for one in self.lineup.bundles if one.spec.leader is not None)
-
-    @property
-    def _max_gap_bars(self) -> int:
-        champion = self.lineup.champion
-        return champion.manifest.max_gap_bars if champion else DEFAULT_MAX_GAP_BARS
-
-    def _context(self, state: State, bar: Bar, bundle: Bundle) -> Context | None:
-        """The leader's features as of the bar before; None where the bundle reads none or none is known."""
-        leader = bundle.spec.leader
-        opened = bar.candle.open_time
-        return None if leader is None else self._track(state, leader, opened).before(opened)
-
-    def _track(self, state: State, leader: str, open_time: int) -> LeaderTrack:
-        """The leader's rows, kept or trained, whichever come closest before the bar that opens then."""
-        kept = [state.leaders.get(leader, LeaderTrack.empty())]
-        trained = [one.leader for one in self.lineup.bundles if one.spec.leader == leader]
-        return max(kept + trained, key=lambda track: track.reach(open_time))
 
 
 def _then(before: Step, after: Step) -> Step:

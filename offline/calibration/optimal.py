@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import BadInputError
-from contracts.files import write_atomic
+from contracts.files import write_json
 from contracts.model.grid import BAR_SECONDS, HORIZONS
 from offline.calibration.choice import CalibrationChoice
 from offline.calibration.compare import BURN_IN_DAYS, CANDIDATES, Served, scored_rows
@@ -56,7 +56,7 @@ def optimal(held_out: Sequence[HeldOut], served: Sequence[Served], data: dict[st
 def write_optimal(told: dict[str, Any], path: Path) -> None:
     """Write the file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    write_json(path, told)
 
 
 def load_choices(path: Path) -> dict[int, CalibrationChoice]:

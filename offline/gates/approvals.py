@@ -22,6 +22,7 @@ from contracts.errors import BadInputError
 from contracts.events.base import UtcTime
 from contracts.files import write_atomic
 from contracts.model.bundle.manifest import Sha256
+from offline.gates.source import first_problem
 
 Role = Literal["architect", "product-owner"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -178,5 +179,4 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _first(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+    return ": ".join(first_problem(error))

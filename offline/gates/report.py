@@ -20,13 +20,12 @@ Student's over folds in gate 1, block bootstrap in gate 2. The value decides, no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.files import write_atomic
+from contracts.files import write_json
 from contracts.model.bundle.folder import MANIFEST
 from contracts.model.grid import HORIZONS
 from offline.gates.cv import cv_quality
@@ -114,7 +113,7 @@ def against(gates: Sequence[tuple[str, str]], asked: int, always: Sequence[str])
 def write_report(report: dict[str, Any], path: Path) -> None:
     """Write the report, whole or not at all; raises `ValueError` for a number JSON has no text for."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, (json.dumps(report, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+    write_json(path, report, sort_keys=True)
 
 
 def _sources(evidence: Evidence, policy_file: PolicyFile) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from contracts.errors import BadInputError
+from offline.documents import json_object
 
 Read = TypeVar("Read", bound=BaseModel)
 
@@ -37,16 +37,7 @@ def read_json(path: Path, what: str, schema: str) -> tuple[Source, dict[str, Any
         raw = path.read_bytes()
     except OSError as error:
         raise BadInputError(f"expected {what} at {path}, found: {error.strerror or error}") from error
-    try:
-        told = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"expected {what} as JSON in {path}, found: {error}") from error
-    if not isinstance(told, dict) or told.get("schema") != schema:
-        found = told.get("schema") if isinstance(told, dict) else type(told).__name__
-        raise BadInputError(
-            f"expected {what} of schema {schema} in {path}, found {found!r}; write it again with this "
-            "release, or give the right file"
-        )
+    told = json_object(raw, what, path, schema)
     return Source(path.name, hashlib.sha256(raw).hexdigest()), told
 
 
@@ -55,13 +46,13 @@ def parse(model: type[Read], told: dict[str, Any], what: str, path: Path) -> Rea
     try:
         return model.model_validate(told)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the document"
-        reason = first["msg"].removeprefix("Value error, ")
+        where, reason = first_problem(error)
         raise BadInputError(
-            f"expected a whole {what} in {path}, found at {where}: {reason}; write it again"
+            f"expected a whole {what} in {path}, found at {where or 'the document'}: {reason}; write it again"
         ) from error
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which JSON has no text for")
+def first_problem(error: ValidationError) -> tuple[str, str]:
+    """Where the first thing is that is not as it should be, dotted, and what is wrong there."""
+    first = error.errors(include_url=False)[0]
+    return ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import BadInputError
-from contracts.files import write_atomic
+from contracts.files import write_json
 from contracts.model.grid import LEVELS
 from offline.hpo.cells import CellGrid, latin_rungs
 from offline.hpo.plan import SearchPlan
@@ -93,7 +93,7 @@ def refuse_others(folder: Path, names: Mapping[int, str], *, grid: bool) -> None
 def write_result(file: Path, result: dict[str, Any]) -> Path:
     """Write a result file; `OSError` (a full disk) leaves the old one as it was."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(file, (json.dumps(result, indent=2, allow_nan=False) + "\n").encode())
+    write_json(file, result)
     return file
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from contracts.errors import BadInputError
+from offline.documents import json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +50,7 @@ class SourceReader:
             BadInputError: no such file, no JSON object, NaN or infinity in it, or another schema.
         """
         source, raw = self.read(path, what)
-        try:
-            told = json.loads(raw, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise BadInputError(f"expected {what} as JSON in {path}, found: {error}") from error
-        if not isinstance(told, dict):
-            raise BadInputError(f"expected {what} as a JSON object in {path}, found {type(told).__name__}")
-        if schema is not None and told.get("schema") != schema:
-            raise BadInputError(
-                f"expected {what} of schema {schema} in {path}, found {told.get('schema')!r}; write it again "
-                "with this release, or give the right file"
-            )
-        return source, told
+        return source, json_object(raw, what, path, schema)
 
     def add(self, what: str, name: str, sha256: str) -> Source:
         """Number a source whose hash is known."""
@@ -100,7 +89,3 @@ def _cited(told: Any, name: str) -> Iterator[str]:
     elif isinstance(told, list):
         for value in told:
             yield from _cited(value, name)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which JSON has no text for")

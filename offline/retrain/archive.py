@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faststream.redis.message import bDATA_KEY as FASTSTREAM_FIELD
-from faststream.redis.parser import BinaryMessageFormatV1
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
@@ -22,14 +20,12 @@ from contracts.model.grid import close_time
 from contracts.topics import Topics, partition_of
 from offline.ingest import read_bars, write_bars
 from offline.retrain.job import RETRAIN
+from offline.retrain.wire import MAX_ENTRY_BYTES, Fields, message_of, size_of
 
 PAGE = 1_000
-MAX_ENTRY_BYTES = 64 * 1024
 CLOCK_TOLERANCE_S = 5
 EARLIEST_CREDIBLE_MS = 1_230_768_000_000
-"""These three as the worker's: what it refuses is no bar here either."""
-
-Fields = Mapping[bytes, bytes]
+"""These two as the worker's: what it refuses is no bar here either."""
 
 
 def archive_folder(workspace: Path) -> Path:
@@ -108,24 +104,16 @@ async def _page(redis: Any, stream: str, after: str) -> list[tuple[str, Fields]]
 
 
 def _read(entry: str, fields: Fields, now_s: float) -> Bar | None:
-    if sum(len(name) + len(value) for name, value in fields.items()) > MAX_ENTRY_BYTES:
+    if size_of(fields) > MAX_ENTRY_BYTES:
         return None
     try:
-        bar = _parse(fields)
+        bar = message_of(Bar, fields)
     except (ValidationError, UnicodeDecodeError, OverflowError):
         return None  # in bars.dead, with its reason
     arrived_ms = int(entry.split("-")[0])
     if arrived_ms >= EARLIEST_CREDIBLE_MS:
         now_s = min(now_s, arrived_ms / 1_000)
     return bar if close_time(bar.candle.open_time) <= now_s + CLOCK_TOLERANCE_S else None
-
-
-def _parse(fields: Fields) -> Bar:
-    if (envelope := fields.get(FASTSTREAM_FIELD)) is not None:
-        return Bar.from_wire(BinaryMessageFormatV1.parse(envelope)[0])
-    if (data := fields.get(b"data")) is not None:
-        return Bar.from_wire(data)
-    return Bar.model_validate_strings({name.decode(): value.decode() for name, value in fields.items()})
 
 
 def _append(workspace: Path, fresh: Mapping[str, Sequence[Candle]]) -> None:

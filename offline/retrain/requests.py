@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from faststream.redis.message import bDATA_KEY as FASTSTREAM_FIELD
-from faststream.redis.parser import BinaryMessageFormatV1
 from pydantic import ValidationError
 
 from contracts.events import RetrainRequest
-
-MAX_ENTRY_BYTES = 64 * 1024
-"""A request needs 300 bytes; beyond this an entry is refused unread."""
-
-Fields = Mapping[bytes, bytes]
-"""Field names and values of an entry, as bytes."""
+from offline.retrain.wire import MAX_ENTRY_BYTES, Fields, message_of, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +35,11 @@ def read_request(entry: Entry) -> RetrainRequest | str:
     """
     if entry.fields is None:
         return "expected a retrain request, found its entry trimmed away unread; ask again"
-    size = sum(len(name) + len(value) for name, value in entry.fields.items())
+    size = size_of(entry.fields)
     if size > MAX_ENTRY_BYTES:
         return f"expected a retrain request of at most {MAX_ENTRY_BYTES} bytes, found {size}"
     try:
-        return _parse(entry.fields)
+        return message_of(RetrainRequest, entry.fields)
     except ValidationError as error:
         told = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'request'}: {problem['msg']}"
@@ -56,11 +48,3 @@ def read_request(entry: Entry) -> RetrainRequest | str:
         return f"expected a retrain request (retrain/1), found: {told}"
     except (UnicodeDecodeError, OverflowError) as error:
         return f"expected a retrain request (retrain/1) in UTF-8, found: {error}"
-
-
-def _parse(fields: Fields) -> RetrainRequest:
-    if (envelope := fields.get(FASTSTREAM_FIELD)) is not None:
-        return RetrainRequest.from_wire(BinaryMessageFormatV1.parse(envelope)[0])
-    if (data := fields.get(b"data")) is not None:
-        return RetrainRequest.from_wire(data)
-    return RetrainRequest.model_validate_strings({n.decode(): v.decode() for n, v in fields.items()})

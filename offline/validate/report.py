@@ -24,7 +24,6 @@ of the learned quantiles before rearrangement. Losses are in log-return units; r
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from contracts.files import write_atomic
+from contracts.files import write_atomic, write_json
 from contracts.model.candle import History
 from contracts.model.grid import BAR_SECONDS, LEVEL_NAMES, iso
 from offline.ingest import history_sha256
@@ -85,7 +84,7 @@ def write_results(results: dict[str, Any], path: Path) -> None:
 
     Raises `ValueError` for a number JSON has no text for.
     """
-    write_atomic(path, (json.dumps(results, indent=2, sort_keys=True, allow_nan=False) + "\n").encode())
+    write_json(path, results, sort_keys=True)
 
 
 def bars_told(histories: Sequence[History]) -> dict[str, Any]:

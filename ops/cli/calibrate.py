@@ -11,18 +11,16 @@ from rich.table import Table
 
 from contracts.model.candle import History
 from contracts.model.grid import HORIZONS, iso
-from contracts.model.spec import FeatureSpec
 from offline.calibration import compare, optimal, write_optimal
-from offline.dataset import Dataset, Progress, build_dataset, no_progress
+from offline.dataset import Dataset, Progress, no_progress
 from offline.train import TrainPlan, training_key
 from offline.train.cross_fit import cross_fit
-from ops.cli.bar_files import chosen_histories
+from ops.cli.chosen import chosen_bars
 from ops.cli.horizons import Horizons, chosen_horizons
-from ops.cli.options import BarFiles, Json, Leader, Params, Since, Symbols, Until, moment
+from ops.cli.options import BarFiles, Json, Leader, Params, Since, Symbols, Until
 from ops.console import out, print_json, progress_bars, told_errors
 from ops.planning import training_plan
 from ops.settings import Settings
-from ops.training import choose_leader
 
 EXAMPLE = "Example: bands calibrate --bars binance_BTCUSDT_4h.parquet --until 2024-01-01"
 
@@ -48,20 +46,18 @@ def run(
     """
     with told_errors():
         settings = Settings()
-        histories = chosen_histories(bars, symbols, settings.train.symbols, moment(since), moment(until))
-        chosen = choose_leader([history.symbol for history in histories], leader)
+        chosen = chosen_bars(settings, bars, symbols, since, until, leader)
         plan = training_plan(settings, params)
         asked = chosen_horizons(horizons)
         target = file or settings.workspace_path / "calibration_optimal.json"
         with progress_bars(quiet=as_json) as progress:
-            dataset = build_dataset(
-                histories,
-                FeatureSpec(leader=chosen),
-                max_gap_bars=settings.train.max_gap_bars,
-                progress=progress,
-            )
             told = compare_calibrators(
-                dataset, histories, plan, asked, threads=settings.train.threads, progress=progress
+                chosen.dataset(settings, progress),
+                chosen.histories,
+                plan,
+                asked,
+                threads=settings.train.threads,
+                progress=progress,
             )
         write_optimal(told, target)
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,29 +10,23 @@ from rich.markup import escape
 from rich.table import Table
 
 from contracts.errors import BadInputError
-from contracts.files import write_atomic
+from contracts.files import write_json
 from contracts.model.bundle import BundleError
 from contracts.model.grid import HORIZONS
 from offline.gates import (
     DEFAULT_POLICY,
-    INFERENCE_SCHEMA,
     REPORT,
-    Evidence,
     Examined,
     Inference,
     Source,
     examine,
-    judge,
     load_policy,
-    look_up,
-    read_json,
     read_results,
-    read_search,
-    write_report,
 )
 from ops.benchmarks.inference import bench_inference
 from ops.cli.options import Json, TrackingUri, settings_with
 from ops.console import FAILED, out, print_json, progress_bars, told_errors
+from ops.gating import judge_bundle, read_inference
 from ops.settings import Settings
 
 EXAMPLE = (
@@ -73,16 +66,15 @@ def run(
         policy_file = load_policy(policy)
         target = file or settings.workspace_path / REPORT
         examined = examine(bundle)
-        evidence = Evidence(
-            examined=examined,
+        report = judge_bundle(
+            settings,
+            examined,
+            policy_file,
+            target,
             results=read_results(results / "results.json" if results.is_dir() else results),
-            registered=look_up(settings.registry_uri, examined.sha256, settings.registry.timeout_s),
-            exposed=exposed_metrics(),
             inference=_inference(inference, examined, settings, target, quiet=as_json),
-            searched=read_search(hpo) if hpo else None,
+            searched=hpo,
         )
-        report = judge(evidence, policy_file)
-        write_report(report, target)
         if as_json:
             print_json(report)
         else:
@@ -90,13 +82,6 @@ def run(
             out.print(f"written: {target}", soft_wrap=True)
     if not report["go"]:
         raise typer.Exit(FAILED)
-
-
-def exposed_metrics() -> list[str]:
-    """Names of the metrics that this release's worker offers on `/metrics`."""
-    from worker.metrics import REGISTRY
-
-    return sorted(family.name for family in REGISTRY.collect())
 
 
 def _inference(
@@ -114,9 +99,8 @@ def _inference(
             raise
         except ValueError:  # no symbol is warm: gate 4 says that nothing was measured
             return None
-        write_atomic(path, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
-    source, told = read_json(path, "the result of `bands bench inference`", INFERENCE_SCHEMA)
-    return source, Inference.from_json(told)
+        write_json(path, told)
+    return read_inference(path)
 
 
 def _show(report: dict[str, Any]) -> None:

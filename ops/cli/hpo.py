@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,22 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from contracts.errors import UnavailableError
-from contracts.model.spec import FeatureSpec
-from offline.dataset import build_dataset
 from offline.hpo import (
     EMBARGO_BARS,
     N_FOLDS,
-    CellPool,
     SearchPlan,
-    StudyOutcome,
     StudyProgress,
     ThermalGuard,
     plan_workers,
-    search,
-    tracked,
 )
-from offline.tracking import Registry, log_study
-from ops.cli.bar_files import chosen_histories
+from offline.tracking import Registry
+from ops.cli.chosen import chosen_bars
 from ops.cli.horizons import Horizons, chosen_horizons
 from ops.cli.options import (
     BarFiles,
@@ -38,12 +31,11 @@ from ops.cli.options import (
     Symbols,
     TrackingUri,
     Until,
-    moment,
     settings_with,
 )
 from ops.console import err, out, print_json, progress_bars, told_errors
 from ops.settings import Settings
-from ops.training import choose_leader
+from ops.tuning import Tuned, tune
 
 EXAMPLE = "Example: bands hpo --bars binance_BTCUSDT_4h.parquet --horizons 42 48 --trials 50"
 
@@ -87,8 +79,7 @@ def run(
     with told_errors():
         settings = settings_with(tracking_uri=tracking_uri)
         asked = chosen_horizons(horizons)
-        histories = chosen_histories(bars, symbols, settings.train.symbols, moment(since), moment(until))
-        chosen = choose_leader([h.symbol for h in histories], leader)
+        chosen = chosen_bars(settings, bars, symbols, since, until, leader)
         plan = SearchPlan(
             trials=trials,
             seed=settings.train.seed,
@@ -100,43 +91,34 @@ def run(
         workers = plan_workers(threads or settings.train.threads)
         target = folder or settings.workspace_path / "hpo"
         with progress_bars(quiet=as_json) as progress:
-            dataset = build_dataset(
-                histories,
-                FeatureSpec(leader=chosen),
-                max_gap_bars=settings.train.max_gap_bars,
-                progress=progress,
-            )
-        outcomes: list[StudyOutcome] = []
-        guard = ThermalGuard(workers, told=_told_hot)
-        with _bars(quiet=as_json) as on_progress, CellPool(workers, guard) as pool:
-            files = search(
+            dataset = chosen.dataset(settings, progress)
+        with _bars(quiet=as_json) as on_progress:
+            tuned = tune(
                 dataset,
-                histories,
+                chosen.histories,
                 asked,
                 plan,
                 target,
-                pool,
+                ThermalGuard(workers, told=_told_hot),
                 storage=storage,
                 replace=replace,
                 on_progress=on_progress,
-                on_outcome=outcomes.append,
             )
-        results = [(file, json.loads(file.read_text())) for file in files]
+        results = list(zip(tuned.files, tuned.results, strict=True))
         if as_json:
             print_json([{"file": str(file), **result} for file, result in results])
         else:
             _show(results)
         if track:
-            _track(outcomes, plan, settings)
+            _track(tuned, settings)
 
 
-def _track(outcomes: list[StudyOutcome], plan: SearchPlan, settings: Settings) -> None:
+def _track(tuned: Tuned, settings: Settings) -> None:
     own = settings.registry.tracking_uri
     place = Registry(settings.registry_uri, None if own else settings.mlflow_path / "artifacts")
     try:
-        for outcome in sorted(outcomes, key=lambda outcome: outcome.horizon):
-            logged = log_study(place, tracked(outcome, plan))
-            err.print(f"T{outcome.horizon}: {logged.new_steps} trials logged to MLflow run {logged.run_id}")
+        for horizon, logged in tuned.log(place):
+            err.print(f"T{horizon}: {logged.new_steps} trials logged to MLflow run {logged.run_id}")
     except UnavailableError as error:
         raise UnavailableError(
             f"{error}. The search is finished and its results are written; the same command again logs what "

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from offline.tracking import track_training
-from ops.cli.bar_files import chosen_histories
+from ops.cli.chosen import chosen_bars
 from ops.cli.options import (
     BarFiles,
     CalibrationFile,
@@ -20,13 +20,13 @@ from ops.cli.options import (
     Symbols,
     TrackingUri,
     Until,
-    moment,
     settings_with,
 )
 from ops.console import out, print_json, progress_bars, told_errors
 from ops.planning import training_plan
+from ops.security.signing import sign_if_configured
 from ops.tracking import track as track_run
-from ops.training import Trained, choose_leader, train_bundle
+from ops.training import Trained, train_bundle
 
 EXAMPLE = "Example: bands train --bars binance_BTCUSDT_4h.parquet --until 2024-01-01"
 
@@ -50,20 +50,20 @@ def run(
     """The same bars and settings are trained once; the second time the bundle is reused."""
     with told_errors():
         settings = settings_with(tracking_uri=tracking_uri)
-        histories = chosen_histories(bars, symbols, settings.train.symbols, moment(since), moment(until))
-        chosen = choose_leader([h.symbol for h in histories], leader)
+        chosen = chosen_bars(settings, bars, symbols, since, until, leader)
         with progress_bars(quiet=as_json) as progress:
             trained = train_bundle(
-                histories,
+                chosen.histories,
                 settings.bundles_path,
                 version=version,
                 settings=training_plan(settings, params, calibration),
-                leader=chosen,
+                leader=chosen.leader,
                 max_gap_bars=settings.train.max_gap_bars,
                 alarms_per_year=settings.train.alarms_per_year,
                 out=folder,
                 progress=progress,
             )
+        sign_if_configured(trained.folder, settings)
         if as_json:
             metrics = trained.bundle.manifest.metrics
             print_json(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from contracts.model._calibration.inputs import expect_fields, issued_band, refuse_unclosed, whole
-from contracts.model._calibration.scores import miss_rate, nested
+from contracts.model._calibration.alike import AlikeForAll
+from contracts.model._calibration.inputs import expect_state, outer_and_inner, whole_or_none
 from contracts.model._calibration.split import SplitCQR
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.grid import INTERVALS
+from contracts.model._calibration.tracking import excess_of_misses, expect_rate, expect_start
+from contracts.model.calibrator import ClosedLabel, register
 
 # Of the scale per outcome: 0.002 to 0.005 cost 0.1-0.2 % pinball on 2021-2024 and cut the yearly miss of
 # coverage by a fifth; with 2,190 outcomes a year a misspecified q_hat is mostly corrected within one.
 STEP = 0.003
-MAX_STEP = 0.1  # beyond it one outcome moves the band by a tenth of the scale: noise, not calibration
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class AdaptiveCQR:
+class AdaptiveCQR(AlikeForAll):
     """Online quantile tracking with delayed labels (Gibbs, Candes 2021, "Adaptive conformal inference under
     distribution shift"; Angelopoulos, Candes, Tibshirani 2023, "Conformal PID control for time series").
 
@@ -59,16 +56,9 @@ class AdaptiveCQR:
     """Epoch seconds UTC of the newest label learned from."""
 
     def __post_init__(self) -> None:
-        for width in (self.outer, self.inner):
-            if not isinstance(width, float) or not math.isfinite(width):
-                raise CalibratorError(
-                    f"Expected a finite float as widening, found {width!r}; a tracker can not move from "
-                    "infinity, calibrate with at least 9 scores or start from 0.0."
-                )
-        if not isinstance(self.step, float) or not 0 < self.step <= MAX_STEP:
-            raise CalibratorError(f"Expected step as a float in (0, {MAX_STEP}], found {self.step!r}.")
-        if self.last_closed_at is not None:
-            whole(self.last_closed_at, 0, "last_closed_at")
+        expect_start(self.outer, self.inner)
+        expect_rate(self.step, "step")
+        whole_or_none(self.last_closed_at, 0, "last_closed_at")
 
     @classmethod
     def calibrate(cls, quantiles: ArrayLike, y: ArrayLike, *, step: float = STEP) -> Self:
@@ -84,31 +74,19 @@ class AdaptiveCQR:
         """The widening now in force by coverage."""
         return {0.90: self.outer, 0.50: self.inner}
 
-    def q_hat_at(self, context: BandContext) -> dict[float, float]:  # noqa: ARG002 - the interface's
-        """The same for every context: `q_hat`."""
-        return self.q_hat
-
-    def interval(
-        self,
-        quantiles: ArrayLike,
-        context: BandContext | Sequence[BandContext] | None = None,  # noqa: ARG002 - the interface's
-    ) -> NDArray[np.float64]:
-        """The calibrated quantiles, see `SplitCQR.interval`; `context` makes no difference."""
-        return nested(quantiles, self.q_hat)
-
     def update(self, outcome: ClosedLabel) -> Self:
         """Wider after a miss, a little narrower after a hit; a label on the edge is a hit.
 
         Raises CalibratorError on labels that are not closed, come out of order, or whose issued band is not
         ascending.
         """
-        refuse_unclosed(outcome, self.last_closed_at)
-        band = issued_band(outcome)
-        moved = {}
-        for coverage, (low, high) in INTERVALS.items():
-            missed = not band[low] <= outcome.y <= band[high]
-            moved[coverage] = self.q_hat[coverage] + self.step * (missed - float(miss_rate(coverage)))
-        return replace(self, outer=moved[0.90], inner=moved[0.50], last_closed_at=outcome.closed_at)
+        excess = excess_of_misses(outcome, self.last_closed_at)
+        return replace(
+            self,
+            outer=self.outer + self.step * excess[0.90],
+            inner=self.inner + self.step * excess[0.50],
+            last_closed_at=outcome.closed_at,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """State as JSON types."""
@@ -122,15 +100,6 @@ class AdaptiveCQR:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
-        expect_fields(state, {"method", "q_hat", "step", "last_closed_at"}, "state")
-        expect_fields(state["q_hat"], {f"{coverage:.2f}" for coverage in INTERVALS}, "q_hat")
-        if state["method"] != cls.method:
-            raise CalibratorError(
-                f"Expected method {cls.method!r}, found {state['method']!r}; use calibrator_from_json."
-            )
-        return cls(
-            outer=state["q_hat"]["0.90"],
-            inner=state["q_hat"]["0.50"],
-            step=state["step"],
-            last_closed_at=state["last_closed_at"],
-        )
+        expect_state(state, cls.method, {"q_hat", "step", "last_closed_at"})
+        outer, inner = outer_and_inner(state["q_hat"], "q_hat")
+        return cls(outer, inner, step=state["step"], last_closed_at=state["last_closed_at"])

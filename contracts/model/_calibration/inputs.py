@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, StaleLabelError
-from contracts.model.grid import LEVELS
+from contracts.model.grid import INTERVALS, LEVELS
 
 
 def volatility_ratios(
@@ -75,6 +75,11 @@ def whole(value: Any, least: int, name: str) -> int:
     return value
 
 
+def whole_or_none(value: Any, least: int, name: str) -> int | None:
+    """`value` when it is None or an int of at least `least`; raises CalibratorError otherwise."""
+    return None if value is None else whole(value, least, name)
+
+
 def finite_floats(values: Any, name: str) -> tuple[float, ...]:
     """`values`, a list of finite floats, as a tuple; raises CalibratorError otherwise."""
     fits = isinstance(values, list | tuple) and all(
@@ -83,6 +88,30 @@ def finite_floats(values: Any, name: str) -> tuple[float, ...]:
     if not fits:
         raise CalibratorError(f"Expected {name} as a list of finite floats, found {values!r:.80}.")
     return tuple(values)
+
+
+def expect_state(state: Mapping[str, Any], method: str, fields: set[str]) -> None:
+    """Raise CalibratorError unless `state` has `method` and exactly these fields beside it."""
+    expect_fields(state, {"method", *fields}, "state")
+    if state["method"] != method:
+        raise CalibratorError(
+            f"Expected method {method!r}, found {state['method']!r}; use calibrator_from_json."
+        )
+
+
+def outer_and_inner(value: Mapping[str, Any], where: str) -> tuple[Any, Any]:
+    """What is filed for the 90 % and the 50 % interval; raises CalibratorError on other fields."""
+    expect_fields(value, {f"{coverage:.2f}" for coverage in INTERVALS}, where)
+    return value["0.90"], value["0.50"]
+
+
+def expect_list(value: Any, name: str) -> list[Any]:
+    """`value` when it is a list; raises CalibratorError otherwise."""
+    if not isinstance(value, list):
+        raise CalibratorError(
+            f"Expected {name} as a list, found {type(value).__name__}; use the state as saved."
+        )
+    return value
 
 
 def expect_fields(value: object, keys: set[str], where: str) -> None:

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from contracts.model._calibration.inputs import expect_fields, finite_floats, volatility_ratios, whole
-from contracts.model._calibration.scores import ascending, nested
+from contracts.model._calibration.inputs import (
+    expect_list,
+    expect_state,
+    finite_floats,
+    volatility_ratios,
+    whole,
+)
+from contracts.model._calibration.regimes import ByRegime, expect_regimes
+from contracts.model._calibration.scores import ascending
 from contracts.model._calibration.split import SplitCQR
 from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.grid import INTERVALS
 
 # Given the calibration sample, coverage is Beta distributed with standard deviation
 # sqrt(0.9 * 0.1 / (n + 2)): 3 points at 99 independent scores, as much as a regime may reasonably be off.
@@ -22,7 +28,7 @@ MIN_SCORES = 99
 
 @register
 @dataclass(frozen=True, slots=True)
-class MondrianCQR:
+class MondrianCQR(ByRegime):
     """Split CQR per volatility regime (Vovk, Lindsay, Nouretdinov, Gammerman 2003, "Mondrian confidence
     machine"; Romano, Patterson, Candes 2019).
 
@@ -52,12 +58,7 @@ class MondrianCQR:
 
     def __post_init__(self) -> None:
         whole(self.min_scores, 1, "min_scores")
-        edges = finite_floats(self.edges, "edges")
-        if edges != tuple(sorted(set(edges))) or len(self.regimes) != len(edges) + 1:
-            raise CalibratorError(
-                f"Expected strictly ascending edges and one regime more than edges, found {edges} and "
-                f"{len(self.regimes)} regimes; calibrate again."
-            )
+        expect_regimes(self.edges, len(self.regimes))
         if sum(regime.n_scores for regime in self.regimes) > self.pooled.n_scores:
             raise CalibratorError(
                 "Expected regimes of at most the pooled scores, found more; calibrate again."
@@ -107,29 +108,6 @@ class MondrianCQR:
         """The regimes, from 0 for the calmest, that had too few scores and use the pooled q_hat."""
         return tuple(i for i, own in enumerate(self.regimes) if own.n_scores < self.min_scores)
 
-    def regime(self, context: BandContext) -> int:
-        """Which regime a context falls into, from 0 for the calmest."""
-        return int(np.searchsorted(self.edges, context.volatility_ratio, side="right"))
-
-    def q_hat_at(self, context: BandContext) -> dict[float, float]:
-        """The widening in force for a row of this context, by coverage."""
-        return self._in_force()[self.regime(context)].q_hat
-
-    def interval(
-        self, quantiles: ArrayLike, context: BandContext | Sequence[BandContext] | None = None
-    ) -> NDArray[np.float64]:
-        """The calibrated quantiles, each row widened by its regime's q_hat; see `SplitCQR.interval`.
-
-        Raises CalibratorError also without a context for every row: there is no regime to guess.
-        """
-        rows = ascending(quantiles)
-        regime = np.searchsorted(self.edges, volatility_ratios(context, rows.shape), side="right")
-        widths = {
-            coverage: np.array([own.q_hat[coverage] for own in self._in_force()])[regime]
-            for coverage in INTERVALS
-        }
-        return nested(rows, widths)
-
     def update(self, outcome: ClosedLabel) -> Self:  # noqa: ARG002 - the interface's
         """Itself: Mondrian CQR learns nothing after calibration."""
         return self
@@ -147,15 +125,10 @@ class MondrianCQR:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
-        expect_fields(state, {"method", "edges", "regimes", "pooled", "min_scores"}, "state")
-        if state["method"] != cls.method or not isinstance(state["regimes"], list):
-            raise CalibratorError(
-                f"Expected method {cls.method!r} and a list of regimes, found {state['method']!r} and "
-                f"{type(state['regimes']).__name__}; use calibrator_from_json."
-            )
+        expect_state(state, cls.method, {"edges", "regimes", "pooled", "min_scores"})
         return cls(
             edges=finite_floats(state["edges"], "edges"),
-            regimes=tuple(SplitCQR.from_json(regime) for regime in state["regimes"]),
+            regimes=tuple(SplitCQR.from_json(regime) for regime in expect_list(state["regimes"], "regimes")),
             pooled=SplitCQR.from_json(state["pooled"]),
             min_scores=state["min_scores"],
         )

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from contracts.model._calibration.adaptive import AdaptiveCQR
 from contracts.model._calibration.inputs import (
-    expect_fields,
+    expect_list,
+    expect_state,
     finite_floats,
     refuse_unclosed,
     volatility_ratios,
     whole,
+    whole_or_none,
 )
 from contracts.model._calibration.mondrian import MIN_SCORES, MondrianCQR
-from contracts.model._calibration.scores import ascending, nested
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
+from contracts.model._calibration.regimes import ByRegime, expect_regimes
+from contracts.model.calibrator import BandContext, ClosedLabel, register
 from contracts.model.grid import INTERVALS
 
 # On ADA, LTC, SOL and XRP, 2021-2024, from one start for all regimes: twice the step takes the yearly miss
@@ -30,7 +30,7 @@ STEP = 0.0005
 
 @register
 @dataclass(frozen=True, slots=True)
-class MondrianAdaptiveCQR:
+class MondrianAdaptiveCQR(ByRegime):
     """Mondrian CQR (Vovk, Lindsay, Nouretdinov, Gammerman 2003) that goes on learning as `AdaptiveCQR` does.
 
     The ratio of a row's context falls into regime `i` when `edges[i - 1] <= ratio < edges[i]`. Each regime
@@ -57,14 +57,8 @@ class MondrianAdaptiveCQR:
     """Epoch seconds UTC of the newest label learned from, in whatever regime."""
 
     def __post_init__(self) -> None:
-        edges = finite_floats(self.edges, "edges")
-        if edges != tuple(sorted(set(edges))) or len(self.regimes) != len(edges) + 1:
-            raise CalibratorError(
-                f"Expected strictly ascending edges and one regime more than edges, found {edges} and "
-                f"{len(self.regimes)} regimes; calibrate again."
-            )
-        if self.last_closed_at is not None:
-            whole(self.last_closed_at, 0, "last_closed_at")
+        expect_regimes(self.edges, len(self.regimes))
+        whole_or_none(self.last_closed_at, 0, "last_closed_at")
 
     @classmethod
     def calibrate(
@@ -103,32 +97,6 @@ class MondrianAdaptiveCQR:
         """The regimes, from 0 for the calmest, that had too few scores and share the pooled tracker."""
         return tuple(i for i, own in enumerate(self.regimes) if own is None)
 
-    def regime(self, context: BandContext) -> int:
-        """Which regime a context falls into, from 0 for the calmest."""
-        return bisect_right(self.edges, context.volatility_ratio)
-
-    def q_hat_at(self, context: BandContext) -> dict[float, float]:
-        """The widening in force for a row of this context, by coverage."""
-        return (self.regimes[self.regime(context)] or self.pooled).q_hat
-
-    def interval(
-        self, quantiles: ArrayLike, context: BandContext | Sequence[BandContext] | None = None
-    ) -> NDArray[np.float64]:
-        """The calibrated quantiles, each row widened by its regime's tracker; see `SplitCQR.interval`.
-
-        Raises CalibratorError also without a context for every row: there is no regime to guess.
-        """
-        rows = ascending(quantiles)
-        ratios = volatility_ratios(context, rows.shape)
-        if isinstance(context, BandContext):
-            return nested(rows, self.q_hat_at(context))
-        regime = np.searchsorted(self.edges, ratios, side="right")
-        widths = {
-            coverage: np.array([own.q_hat[coverage] for own in self._in_force()])[regime]
-            for coverage in INTERVALS
-        }
-        return nested(rows, widths)
-
     def update(self, outcome: ClosedLabel) -> Self:
         """The tracker that issued the band learns, see `AdaptiveCQR.update`; the others stay.
 
@@ -157,15 +125,11 @@ class MondrianAdaptiveCQR:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
-        expect_fields(state, {"method", "edges", "regimes", "pooled", "last_closed_at"}, "state")
-        if state["method"] != cls.method or not isinstance(state["regimes"], list):
-            raise CalibratorError(
-                f"Expected method {cls.method!r} and a list of regimes, found {state['method']!r} and "
-                f"{type(state['regimes']).__name__}; use calibrator_from_json."
-            )
+        expect_state(state, cls.method, {"edges", "regimes", "pooled", "last_closed_at"})
+        regimes = expect_list(state["regimes"], "regimes")
         return cls(
             edges=finite_floats(state["edges"], "edges"),
-            regimes=tuple(None if own is None else AdaptiveCQR.from_json(own) for own in state["regimes"]),
+            regimes=tuple(None if own is None else AdaptiveCQR.from_json(own) for own in regimes),
             pooled=AdaptiveCQR.from_json(state["pooled"]),
             last_closed_at=state["last_closed_at"],
         )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from contracts.model._calibration.inputs import expect_fields, finite_floats, refuse_unclosed, whole
-from contracts.model._calibration.scores import ascending, conformity_scores, miss_rate, nested
+from contracts.model._calibration.alike import AlikeForAll
+from contracts.model._calibration.inputs import (
+    expect_list,
+    expect_state,
+    finite_floats,
+    outer_and_inner,
+    refuse_unclosed,
+    whole,
+)
+from contracts.model._calibration.scores import ascending, conformity_scores, miss_rate
 from contracts.model._calibration.scores import q_hat as conformal_quantile
 from contracts.model._calibration.split import SplitCQR
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.grid import BAR_SECONDS, INTERVALS
+from contracts.model.calibrator import CalibratorError, ClosedLabel, register
+from contracts.model.grid import BAR_SECONDS
 
 DAY_SECONDS = 24 * 3600
 WINDOWS_DAYS = (30, 60, 90, 120, 180, 365)
@@ -25,7 +33,7 @@ LEAST_SCORES = 9  # the fewest with a finite 90 % rank: ceil(0.9 (n + 1)) <= n
 
 @register
 @dataclass(frozen=True, slots=True)
-class RollingCQR:
+class RollingCQR(AlikeForAll):
     """Split CQR on the scores of labels closed within the last `window_days` before the newest one.
 
     Exchangeable scores are covered with at least the stated probability; for others the window trades the
@@ -115,18 +123,6 @@ class RollingCQR:
         """The widening now in force by coverage, of the window or of `start`."""
         return dict(zip((0.90, 0.50), self._in_force, strict=True))
 
-    def q_hat_at(self, context: BandContext) -> dict[float, float]:  # noqa: ARG002 - the interface's
-        """The same for every context: `q_hat`."""
-        return self.q_hat
-
-    def interval(
-        self,
-        quantiles: ArrayLike,
-        context: BandContext | Sequence[BandContext] | None = None,  # noqa: ARG002 - the interface's
-    ) -> NDArray[np.float64]:
-        """The calibrated quantiles, see `SplitCQR.interval`; `context` makes no difference."""
-        return nested(quantiles, self.q_hat)
-
     def update(self, outcome: ClosedLabel) -> Self:
         """With the label's scores in the window and those that have become too old dropped.
 
@@ -161,17 +157,13 @@ class RollingCQR:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
-        fields = {"method", "start", "window_days", "min_scores", "max_scores", "closed_at", "scores"}
-        expect_fields(state, fields, "state")
-        expect_fields(state["scores"], {f"{coverage:.2f}" for coverage in INTERVALS}, "scores")
-        times = state["closed_at"]
-        if state["method"] != cls.method or not isinstance(times, list):
-            raise CalibratorError(
-                f"Expected method {cls.method!r} and a list of closing times, found {state['method']!r} and "
-                f"{type(times).__name__}; use calibrator_from_json."
-            )
+        fields = {"start", "window_days", "min_scores", "max_scores", "closed_at", "scores"}
+        expect_state(state, cls.method, fields)
+        outer, inner = outer_and_inner(state["scores"], "scores")
         days = state["window_days"]
-        closed_at = tuple(whole(time, 0, "closed_at") for time in times)
+        closed_at = tuple(
+            whole(time, 0, "closed_at") for time in expect_list(state["closed_at"], "closed_at")
+        )
         if closed_at != tuple(sorted(closed_at)) or (
             closed_at and closed_at[0] <= closed_at[-1] - whole(days, 1, "window_days") * DAY_SECONDS
         ):
@@ -184,6 +176,6 @@ class RollingCQR:
             min_scores=state["min_scores"],
             max_scores=state["max_scores"],
             closed_at=closed_at,
-            outer_scores=finite_floats(state["scores"]["0.90"], "scores"),
-            inner_scores=finite_floats(state["scores"]["0.50"], "scores"),
+            outer_scores=finite_floats(outer, "scores"),
+            inner_scores=finite_floats(inner, "scores"),
         )

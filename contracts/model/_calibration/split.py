@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from contracts.model._calibration.inputs import expect_fields
+from contracts.model._calibration.alike import AlikeForAll
+from contracts.model._calibration.inputs import expect_state, outer_and_inner
 from contracts.model._calibration.scores import (
     ascending,
     conformity_scores,
     finite_sample_rank,
     miss_rate,
-    nested,
     q_hat,
 )
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
+from contracts.model.calibrator import CalibratorError, ClosedLabel, register
 from contracts.model.grid import INTERVALS
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class SplitCQR:
+class SplitCQR(AlikeForAll):
     """Split conformalised quantile regression (Romano, Patterson, Candes 2019).
 
     One number per interval, learned once on data the model has not seen: exchangeable rows are then
@@ -77,23 +76,6 @@ class SplitCQR:
         """What each interval is widened by on either side (narrowed when negative), by coverage."""
         return {0.90: self.outer, 0.50: self.inner}
 
-    def q_hat_at(self, context: BandContext) -> dict[float, float]:  # noqa: ARG002 - the interface's
-        """The same for every context: `q_hat`."""
-        return self.q_hat
-
-    def interval(
-        self,
-        quantiles: ArrayLike,
-        context: BandContext | Sequence[BandContext] | None = None,  # noqa: ARG002 - the interface's
-    ) -> NDArray[np.float64]:
-        """The calibrated quantiles, of the shape of `quantiles`: (5,) or (n, 5); a new array.
-
-        Ascending: the 50 % interval lies in the 90 % one and the median in both, see `nested`. Columns
-        whose q_hat is infinite are -inf and inf. `context` makes no difference to split CQR. Raises
-        CalibratorError unless the quantiles are finite and ascending.
-        """
-        return nested(quantiles, self.q_hat)
-
     def update(self, outcome: ClosedLabel) -> Self:  # noqa: ARG002 - the interface's
         """Itself: split CQR learns nothing after calibration."""
         return self
@@ -116,18 +98,9 @@ class SplitCQR:
         Raises CalibratorError on missing or unknown fields, wrong types, and a q_hat that can not come
         from that many scores.
         """
-        expect_fields(state, {"method", "n_scores", "q_hat"}, "state")
-        if state["method"] != cls.method:
-            raise CalibratorError(
-                f"Expected method {cls.method!r}, found {state['method']!r}; use calibrator_from_json."
-            )
-        widths = state["q_hat"]
-        expect_fields(widths, {f"{coverage:.2f}" for coverage in INTERVALS}, "q_hat")
-        return cls(
-            outer=_width(widths["0.90"]),
-            inner=_width(widths["0.50"]),
-            n_scores=state["n_scores"],
-        )
+        expect_state(state, cls.method, {"n_scores", "q_hat"})
+        outer, inner = outer_and_inner(state["q_hat"], "q_hat")
+        return cls(outer=_width(outer), inner=_width(inner), n_scores=state["n_scores"])
 
 
 def _width(value: object) -> float:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from contracts.model._calibration.adaptive import MAX_STEP
-from contracts.model._calibration.inputs import expect_fields, issued_band, refuse_unclosed, whole
-from contracts.model._calibration.scores import miss_rate, nested
+from contracts.model._calibration.alike import AlikeForAll
+from contracts.model._calibration.inputs import expect_state, outer_and_inner, whole, whole_or_none
+from contracts.model._calibration.scores import miss_rate
 from contracts.model._calibration.split import SplitCQR
-from contracts.model.calibrator import BandContext, CalibratorError, ClosedLabel, register
-from contracts.model.grid import INTERVALS
+from contracts.model._calibration.tracking import excess_of_misses, expect_rate, expect_start
+from contracts.model.calibrator import CalibratorError, ClosedLabel, register
 
 # One bundle served 2021-2024 without refit, its yearly miss of 90 % in points, and Winkler, against the same
 # bundle standing still. ADA, LTC, SOL and XRP, on which the family was chosen: from 2.51 to 2.38 at no cost,
@@ -31,7 +29,7 @@ MAX_GAIN = 10.0  # an interval that missed one time in ten too often would be a 
 
 @register
 @dataclass(frozen=True, slots=True)
-class TwoSpeedCQR:
+class TwoSpeedCQR(AlikeForAll):
     """Adaptive CQR with a second, forgetful part for the 90 % interval (error integration as in Angelopoulos,
     Candes, Tibshirani 2023, "Conformal PID control for time series", once without and once with a leak).
 
@@ -70,19 +68,10 @@ class TwoSpeedCQR:
     """Epoch seconds UTC of the newest label learned from."""
 
     def __post_init__(self) -> None:
-        for width in (self.outer, self.inner):
-            if not isinstance(width, float) or not math.isfinite(width):
-                raise CalibratorError(
-                    f"Expected a finite float as widening, found {width!r}; a tracker can not move from "
-                    "infinity, calibrate with at least 9 scores or start from 0.0."
-                )
-        for name, value, most in (
-            ("step", self.step, MAX_STEP),
-            ("inner_step", self.inner_step, MAX_STEP),
-            ("gain", self.gain, MAX_GAIN),
-        ):
-            if not isinstance(value, float) or not 0 < value <= most:
-                raise CalibratorError(f"Expected {name} as a float in (0, {most}], found {value!r}.")
+        expect_start(self.outer, self.inner)
+        expect_rate(self.step, "step")
+        expect_rate(self.inner_step, "inner_step")
+        expect_rate(self.gain, "gain", MAX_GAIN)
         whole(self.memory, 1, "memory")
         alpha = float(miss_rate(0.90))
         if not isinstance(self.recent, float) or not -alpha <= self.recent <= 1 - alpha:
@@ -90,8 +79,7 @@ class TwoSpeedCQR:
                 f"Expected recent as a float in [{-alpha}, {1 - alpha}], found {self.recent!r}; use the "
                 "state as saved."
             )
-        if self.last_closed_at is not None:
-            whole(self.last_closed_at, 0, "last_closed_at")
+        whole_or_none(self.last_closed_at, 0, "last_closed_at")
 
     @classmethod
     def calibrate(
@@ -116,30 +104,13 @@ class TwoSpeedCQR:
         """The widening now in force by coverage, what is recent included."""
         return {0.90: self.outer + self.gain * self.recent, 0.50: self.inner}
 
-    def q_hat_at(self, context: BandContext) -> dict[float, float]:  # noqa: ARG002 - the interface's
-        """The same for every context: `q_hat`."""
-        return self.q_hat
-
-    def interval(
-        self,
-        quantiles: ArrayLike,
-        context: BandContext | Sequence[BandContext] | None = None,  # noqa: ARG002 - the interface's
-    ) -> NDArray[np.float64]:
-        """The calibrated quantiles, see `SplitCQR.interval`; `context` makes no difference."""
-        return nested(quantiles, self.q_hat)
-
     def update(self, outcome: ClosedLabel) -> Self:
         """Wider after a miss, a little narrower after a hit; a label on the edge is a hit.
 
         Raises CalibratorError on labels that are not closed, come out of order, or whose issued band is not
         ascending.
         """
-        refuse_unclosed(outcome, self.last_closed_at)
-        band = issued_band(outcome)
-        excess = {
-            coverage: (not band[low] <= outcome.y <= band[high]) - float(miss_rate(coverage))
-            for coverage, (low, high) in INTERVALS.items()
-        }
+        excess = excess_of_misses(outcome, self.last_closed_at)
         recent = self.recent + (excess[0.90] - self.recent) / self.memory
         alpha = float(miss_rate(0.90))
         return replace(
@@ -171,14 +142,6 @@ class TwoSpeedCQR:
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Restore what `to_json` gave; raises CalibratorError on anything else."""
         settings = {"step", "inner_step", "gain", "memory", "recent", "last_closed_at"}
-        expect_fields(state, {"method", "q_hat", *settings}, "state")
-        expect_fields(state["q_hat"], {f"{coverage:.2f}" for coverage in INTERVALS}, "q_hat")
-        if state["method"] != cls.method:
-            raise CalibratorError(
-                f"Expected method {cls.method!r}, found {state['method']!r}; use calibrator_from_json."
-            )
-        return cls(
-            outer=state["q_hat"]["0.90"],
-            inner=state["q_hat"]["0.50"],
-            **{name: state[name] for name in settings},
-        )
+        expect_state(state, cls.method, {"q_hat", *settings})
+        outer, inner = outer_and_inner(state["q_hat"], "q_hat")
+        return cls(outer, inner, **{name: state[name] for name in settings})

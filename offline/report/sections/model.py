@@ -8,7 +8,7 @@ from typing import Any
 from offline.report.document import Block, Bullets, Figure, Paragraph, Section, Table
 from offline.report.evidence import Evidence
 from offline.report.figures import importance_figure
-from offline.report.importance import gain_shares
+from offline.report.importance import importance_of
 from offline.report.sources import same_bundle
 from offline.report.text import NOTHING, listed, number, percent
 
@@ -38,7 +38,7 @@ def bundle_section(evidence: Evidence) -> Section:
         if differ
         else "Trained on the very bars that were validated.",
     ]
-    shares = gain_shares(manifest, bundle.files)
+    shares = importance_of(manifest, bundle.files)
     blocks: list[Block] = [
         Bullets(items),
         Table(

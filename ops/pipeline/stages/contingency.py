@@ -11,6 +11,7 @@ from offline.validate.run import PREDICTIONS, RESULTS
 from ops.pipeline.stage import Done, Stage
 from ops.pipeline.stages.validate import coverage_and_ratio, walk_forward_told
 from ops.pipeline.work import Work
+from ops.security.signing import sign_if_configured
 from ops.training import train_bundle
 
 
@@ -38,6 +39,7 @@ def _run(work: Work, progress: Progress) -> Done:
         max_gap_bars=max_gap_bars,
         progress=progress,
     )
+    sign_if_configured(trained.folder, work.settings)
     track_validation(work.registry, validation.results, work.contingency / RESULTS)
     track_training(work.registry, trained.bundle, trained.folder)
     files = [work.contingency / RESULTS, work.contingency / PREDICTIONS, trained.folder]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from contracts.files import write_atomic
+from contracts.files import write_json
 from offline.dataset import Progress
 from ops.benchmarks.inference import INFERENCE_SCHEMA, bench_inference
 from ops.pipeline.stage import Done, Stage
@@ -21,7 +20,7 @@ def _inputs(_: Work) -> dict[str, Any]:
 
 def _run(work: Work, progress: Progress) -> Done:
     told = bench_inference(work.settings, work.bundle, ROWS, progress)
-    write_atomic(work.inference, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    write_json(work.inference, told)
     targets = told["targets"]
     met = "targets met" if all(one["met"] for one in targets.values()) else "a target missed"
     p95, memory = targets["latency_ms"]["measured"], targets["memory_mb"]["measured"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from contracts.files import write_atomic
+from contracts.files import write_json
 from offline.dataset import Progress
 from offline.ingest import QualityReport
 from ops.pipeline.stage import Done, Stage
@@ -22,7 +21,7 @@ def _inputs(work: Work) -> dict[str, Any]:
 def _run(work: Work, _: Progress) -> Done:
     file = work.folder / "ingest.json"
     told = [report.to_json() for report in work.quality]
-    write_atomic(file, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    write_json(file, told)
     used = sum(map(len, work.histories))
     return Done([file], f"{used:,} bars used of " + "; ".join(map(_line, work.quality)))
 

@@ -15,6 +15,7 @@ from ops.cli.approve import approvals_folder
 from ops.pipeline.record import file_sha256
 from ops.pipeline.stage import Done, Stage
 from ops.pipeline.work import Work
+from ops.security.signing import trusted_of
 
 
 def _inputs(work: Work) -> dict[str, Any]:
@@ -50,7 +51,9 @@ def _run(work: Work, _: Progress) -> Done:
     # A package is never written over; each set of inputs has a folder of its own.
     read = {name: work.record[name].digest for name in PACKAGE.after if work.record.get(name) is not None}
     key = hashlib.sha256(json.dumps([_inputs(work), read], sort_keys=True).encode()).hexdigest()[:12]
-    made = build_package(inputs, options.version, work.folder / "packages" / key)
+    made = build_package(
+        inputs, options.version, work.folder / "packages" / key, trusted=trusted_of(work.settings)
+    )
     said = f"{made.archive.relative_to(work.folder)}, sha256 {made.archive_sha256[:12]}"
     return Done([made.folder, made.archive], said)
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from contracts.files import write_atomic
+from contracts.files import write_json
 from contracts.model.bundle import verify_bundle
 from offline.dataset import Progress
 from offline.gates import look_up
 from offline.registry import publish
 from ops.pipeline.stage import Done, Stage
 from ops.pipeline.work import Work
+from ops.security.signing import trusted_of
 from ops.settings.sources import mask
 
 
@@ -23,7 +23,12 @@ def _inputs(work: Work) -> dict[str, Any]:
 def _to_registry(work: Work, file: Path, alias: str | None, progress: Progress) -> Done:
     work.settings.mlflow_path.mkdir(parents=True, exist_ok=True)
     published = publish(
-        work.bundle, work.settings.registry_uri, artifacts=work.artifacts, alias=alias, progress=progress
+        work.bundle,
+        work.settings.registry_uri,
+        artifacts=work.artifacts,
+        alias=alias,
+        trusted=trusted_of(work.settings),
+        progress=progress,
     )
     told = {
         "name": published.name,
@@ -32,7 +37,7 @@ def _to_registry(work: Work, file: Path, alias: str | None, progress: Progress) 
         "horizons": {f"T{horizon}": version for horizon, version in published.horizons.items()},
         "alias": alias,
     }
-    write_atomic(file, (json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+    write_json(file, told)
     where = f"{published.name} version {published.version}"
     return Done([file], where if alias is None else f"@{alias} points at {where}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
@@ -10,21 +9,12 @@ import optuna
 
 from contracts.model.grid import HORIZONS
 from offline.dataset import Progress
-from offline.hpo import (
-    CellPool,
-    SearchPlan,
-    StudyOutcome,
-    StudyProgress,
-    ThermalGuard,
-    plan_workers,
-    search,
-    tracked,
-)
+from offline.hpo import SearchPlan, StudyProgress, ThermalGuard, plan_workers
 from offline.hpo.search import METHOD
 from offline.hpo.space import describe_space
-from offline.tracking import log_study
 from ops.pipeline.stage import Done, Stage
 from ops.pipeline.work import Work
+from ops.tuning import tune
 
 
 def _plan(work: Work, *, grid: bool) -> SearchPlan:
@@ -53,34 +43,32 @@ def _inputs(work: Work, *, grid: bool) -> dict[str, Any]:
 
 def _run(work: Work, progress: Progress, *, grid: bool) -> Done:
     plan = _plan(work, grid=grid)
-    outcomes: list[StudyOutcome] = []
 
     def on_progress(state: StudyProgress) -> None:
         progress(f"T{state.horizon} trials", state.finished, state.total)
 
     workers = plan_workers(work.settings.train.threads)
-    with CellPool(workers, ThermalGuard(workers)) as pool:
-        files = search(
-            work.tuning_dataset,
-            work.tuning,
-            list(HORIZONS),
-            plan,
-            work.hpo,
-            pool,
-            replace=True,
-            on_progress=on_progress,
-            on_outcome=outcomes.append,
-        )
-    for outcome in sorted(outcomes, key=lambda outcome: outcome.horizon):
-        log_study(work.registry, tracked(outcome, plan))
-    results = [json.loads(file.read_text()) for file in files]
+    tuned = tune(
+        work.tuning_dataset,
+        work.tuning,
+        HORIZONS,
+        plan,
+        work.hpo,
+        ThermalGuard(workers),
+        replace=True,
+        on_progress=on_progress,
+    )
+    for _ in tuned.log(work.registry):
+        pass
+    results = tuned.results
     told = ", ".join(
         f"T{one['horizon_bars']} {one['best_pinball']:.5f} ({one['baseline']['ratio_of_best'] - 1:+.2%})"
         for one in results
     )
     pruned = sum(one["n_pruned"] for one in results)
     return Done(
-        files, f"trials a horizon: {plan.n_trials}, {pruned} pruned in all; best pinball (to defaults) {told}"
+        tuned.files,
+        f"trials a horizon: {plan.n_trials}, {pruned} pruned in all; best pinball (to defaults) {told}",
     )
 
 

@@ -8,6 +8,7 @@ from offline.dataset import Progress
 from offline.tracking import track_training
 from ops.pipeline.stage import Done, Stage
 from ops.pipeline.work import Work
+from ops.security.signing import sign_if_configured
 from ops.training import train_bundle
 
 
@@ -32,6 +33,7 @@ def _run(work: Work, progress: Progress) -> Done:
         alarms_per_year=work.settings.train.alarms_per_year,
         progress=progress,
     )
+    sign_if_configured(trained.folder, work.settings)
     track_training(work.registry, trained.bundle, trained.folder)
     bars = sum(map(len, work.histories))
     verb = "found" if trained.reused else "trained"

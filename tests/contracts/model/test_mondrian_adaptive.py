@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -14,19 +13,25 @@ from hypothesis import strategies as st
 from contracts.model.conformal import (
     AdaptiveCQR,
     BandContext,
-    Calibrator,
     CalibratorError,
     ClosedLabel,
     MondrianAdaptiveCQR,
     MondrianCQR,
-    calibrator_from_json,
 )
-from contracts.model.grid import BAR_SECONDS, INTERVALS
+from contracts.model.grid import INTERVALS
 from tests.contracts.model.labels import ALPHA, DELAY, LEVEL, Rows, hits, live
+from tests.contracts.model.trackers import (
+    FLAT,
+    UNJUDGEABLE,
+    assert_goes_on_after_a_pause,
+    assert_refuses,
+    labels,
+    lesson,
+    rows,
+)
 
 EDGES = (0.8, 1.25)
 TYPICAL = (0.5, 1.0, 2.0)  # a ratio inside each regime
-FLAT = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 
 def contexts(ratios: Any) -> list[BandContext]:
@@ -44,11 +49,6 @@ def market(rng: np.random.Generator, n: int) -> tuple[Rows, Rows]:
     wander = np.convolve(rng.normal(size=n + 99), np.ones(100), "valid") / 10
     ratio = np.exp(0.5 * wander)
     return np.clip(ratio * rng.normal(size=n), -5, 5), ratio
-
-
-def lesson(at: int, y: float, ratio: float) -> ClosedLabel:
-    context = BandContext(at * BAR_SECONDS, ratio)
-    return ClosedLabel(FLAT, FLAT, y, context, closed_at=(at + DELAY) * BAR_SECONDS)
 
 
 def test_long_run_coverage_within_every_regime_is_within_its_bound() -> None:
@@ -134,37 +134,20 @@ def test_too_few_scores_to_start_from_are_refused() -> None:
         MondrianAdaptiveCQR.calibrate([FLAT] * 99, np.zeros(99), contexts([1.0] * 99), min_scores=8)
 
 
-lessons = st.lists(st.tuples(st.floats(-9, 9), st.floats(0.1, 10.0)), max_size=30)
-
-
 @settings(max_examples=60)
-@given(lessons, st.integers(0, 30), st.sets(st.integers(0, 2)))
+@given(
+    st.lists(st.tuples(rows, labels, st.floats(0.1, 10.0)), max_size=30),
+    st.integers(0, 30),
+    st.sets(st.integers(0, 2)),
+)
 def test_an_interruption_anywhere_changes_nothing_and_bands_stay_nested(
-    steps: list[tuple[float, float]], pause: int, scarce: set[int]
+    lessons: list[tuple[list[float], float, float]], pause: int, scarce: set[int]
 ) -> None:
-    whole: Calibrator = start(0.1, scarce=tuple(scarce))
-    parts = whole
-    for i, (y, ratio) in enumerate(steps):
-        if i == pause:
-            parts = calibrator_from_json(json.loads(json.dumps(parts.to_json(), allow_nan=False)))
-        at = BandContext(i * BAR_SECONDS, ratio)
-        band = whole.interval(FLAT, at)
-        assert (np.diff(band) >= 0).all()
-        assert band.tobytes() == parts.interval(FLAT, at).tobytes()
-        taught = ClosedLabel(FLAT, tuple(band.tolist()), y, at, (i + DELAY) * BAR_SECONDS)
-        whole, parts = whole.update(taught), parts.update(taught)
-    assert parts == whole
+    assert_goes_on_after_a_pause(start(0.1, scarce=tuple(scarce)), lessons, pause)
 
 
 @pytest.mark.parametrize(
-    "outcome",
-    [
-        ClosedLabel(FLAT, FLAT, 0.0, BandContext(10**6, 1.0), 10**6),  # closed with its own bar
-        lesson(0, math.nan, 1.0),
-        lesson(0, 0.0, math.nan),
-        lesson(0, 0.0, 0.0),
-        ClosedLabel(FLAT, FLAT[::-1], 0.0, BandContext(0, 1.0), 10**6),
-    ],
+    "outcome", [*UNJUDGEABLE, lesson(0, 0.0, math.nan), lesson(0, 0.0, 0.0), lesson(0, 0.0, math.inf)]
 )
 def test_labels_that_can_not_be_judged_are_refused(outcome: ClosedLabel) -> None:
     with pytest.raises(CalibratorError, match="Expected"):
@@ -211,6 +194,4 @@ GOOD: dict[str, Any] = {
     ],
 )
 def test_a_twisted_state_is_refused(change: dict[str, Any]) -> None:
-    assert MondrianAdaptiveCQR.from_json(GOOD).to_json() == GOOD
-    with pytest.raises(CalibratorError, match="Expected"):
-        MondrianAdaptiveCQR.from_json({**GOOD, **change})
+    assert_refuses(GOOD, change)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
@@ -14,43 +13,36 @@ from hypothesis import strategies as st
 from contracts.model.conformal import (
     AdaptiveCQR,
     BandContext,
-    Calibrator,
     CalibratorError,
     ClosedLabel,
     SplitCQR,
     TwoSpeedCQR,
-    calibrator_from_json,
 )
-from contracts.model.grid import BAR_SECONDS, INTERVALS
-from tests.contracts.model.labels import ALPHA, DELAY, LEVEL, hits, live, returns
-
-FLAT = (-2.0, -1.0, 0.0, 1.0, 2.0)
+from tests.contracts.model.labels import live
+from tests.contracts.model.trackers import (
+    FLAT,
+    STALE,
+    UNJUDGEABLE,
+    assert_covers_in_the_long_run,
+    assert_goes_on_after_a_pause,
+    assert_refuses,
+    fitted,
+    labels,
+    lesson,
+    rows,
+)
 
 
 @pytest.mark.parametrize("kind", ["exchangeable", "overlapping", "cycles", "adversary"])
 def test_long_run_coverage_is_within_its_bound_without_any_assumption(kind: str) -> None:
-    # No error rate: the bound holds for every sequence of labels, so a failure is a fault.
-    n, step, gain = 8000, 0.02, 1.0
-    y = np.clip(returns(np.random.default_rng(2021), n, kind), -5, 5)
+    step, gain = 0.02, 1.0
     start = TwoSpeedCQR(0.0, 0.0, step=step, inner_step=step, gain=gain, memory=60)
-    end, bands = live(start, y)
-    assert isinstance(end, TwoSpeedCQR)
-    taught = n - DELAY
-    for coverage, moved, extra in ((0.90, end.outer, gain), (0.50, end.inner, 0.0)):
-        alpha = ALPHA[coverage]
-        b = 5 + abs(LEVEL[INTERVALS[coverage][0]])  # every score lies within [-b, b]
-        covered = hits(bands, y, coverage)[:taught].mean()
-        bound = ((2 * b + extra) / step + DELAY + 1) / taught
-        assert bound < 0.11
-        assert abs(covered - (1 - alpha)) <= bound
-        # The moves telescope: the miss rate can be read off the slow part, whatever is recent.
-        assert 1 - covered == pytest.approx(alpha + moved / (step * taught), abs=1e-9)
+    assert_covers_in_the_long_run(start, step, kind, slow_part, gain)
 
 
-def lesson(at: int, y: float) -> ClosedLabel:
-    return ClosedLabel(
-        FLAT, FLAT, y, BandContext(at * BAR_SECONDS, 1.0), closed_at=(at + DELAY) * BAR_SECONDS
-    )
+def slow_part(calibrator: TwoSpeedCQR) -> dict[float, float]:
+    """What telescopes, whatever is recent."""
+    return {0.90: calibrator.outer, 0.50: calibrator.inner}
 
 
 def test_misses_widen_at_once_and_are_forgotten_at_the_rate_of_its_memory() -> None:
@@ -85,7 +77,7 @@ def test_rested_it_keeps_what_it_learned_slowly_and_nothing_else_of_the_past() -
 
 
 def test_it_starts_from_split() -> None:
-    q, y = np.tile(LEVEL, (500, 1)), np.random.default_rng(1).normal(size=500)
+    q, y = fitted()
     assert TwoSpeedCQR.calibrate(q, y).q_hat == SplitCQR.calibrate(q, y).q_hat
     with pytest.raises(CalibratorError, match="at least 9 scores"):
         TwoSpeedCQR.calibrate(q[:8], y[:8])
@@ -99,14 +91,9 @@ def test_a_miss_is_judged_against_the_issued_band_and_its_edge_is_a_hit() -> Non
         assert moved == pytest.approx({0.90: outer, 0.50: inner})
 
 
-lessons = st.lists(
-    st.tuples(st.lists(st.floats(-3, 3), min_size=5, max_size=5).map(sorted), st.floats(-9, 9)), max_size=30
-)
-
-
 @settings(max_examples=60)
 @given(
-    lessons,
+    st.lists(st.tuples(rows, labels, st.just(1.0)), max_size=30),
     st.integers(0, 30),
     st.floats(0.001, 0.1),
     st.floats(0.01, 10.0),
@@ -115,7 +102,7 @@ lessons = st.lists(
     st.floats(-5, 5),
 )
 def test_an_interruption_anywhere_changes_nothing_and_bands_stay_nested(
-    steps: list[tuple[list[float], float]],
+    lessons: list[tuple[list[float], float, float]],
     pause: int,
     step: float,
     gain: float,
@@ -123,18 +110,8 @@ def test_an_interruption_anywhere_changes_nothing_and_bands_stay_nested(
     outer: float,
     inner: float,
 ) -> None:
-    whole: Calibrator = TwoSpeedCQR(outer, inner, step, step, gain, memory)
-    parts = whole
-    for i, (quantiles, y) in enumerate(steps):
-        if i == pause:
-            parts = calibrator_from_json(json.loads(json.dumps(parts.to_json(), allow_nan=False)))
-        band = whole.interval(quantiles)
-        assert (np.diff(band) >= 0).all()
-        assert band.tobytes() == parts.interval(quantiles).tobytes()
-        at = BandContext(i * BAR_SECONDS, 1.0)
-        taught = ClosedLabel(tuple(quantiles), tuple(band.tolist()), y, at, (i + DELAY) * BAR_SECONDS)
-        whole, parts = whole.update(taught), parts.update(taught)
-    assert parts == whole
+    start = TwoSpeedCQR(outer, inner, step, step, gain, memory)
+    assert_goes_on_after_a_pause(start, lessons, pause)
 
 
 @pytest.mark.parametrize(("memory", "y"), [(m, y) for m in (1, 2, 3, 7, 120) for y in (0.0, 9.0)])
@@ -153,15 +130,7 @@ def test_no_single_step_leaves_it_either(recent: float, y: float, memory: int) -
     assert -0.1 <= moved.recent <= 0.9
 
 
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        ClosedLabel(FLAT, FLAT, 0.0, BandContext(10**6, 1.0), 10**6),  # closed with its own bar
-        ClosedLabel(FLAT, FLAT, 0.0, BandContext(0, 1.0), 10**6 - 1),  # before the newest
-        ClosedLabel(FLAT, FLAT, math.nan, BandContext(0, 1.0), 10**6),
-        ClosedLabel(FLAT, FLAT[::-1], 0.0, BandContext(0, 1.0), 10**6),
-    ],
-)
+@pytest.mark.parametrize("outcome", [*UNJUDGEABLE, STALE])
 def test_labels_that_can_not_be_judged_are_refused(outcome: ClosedLabel) -> None:
     with pytest.raises(CalibratorError, match="Expected"):
         TwoSpeedCQR(0.1, 0.1, last_closed_at=10**6).update(outcome)
@@ -206,6 +175,4 @@ GOOD: dict[str, Any] = {
     ],
 )
 def test_a_twisted_state_is_refused(change: dict[str, Any]) -> None:
-    assert TwoSpeedCQR.from_json(GOOD).to_json() == GOOD
-    with pytest.raises(CalibratorError, match="Expected"):
-        TwoSpeedCQR.from_json({**GOOD, **change})
+    assert_refuses(GOOD, change)
