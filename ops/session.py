@@ -35,7 +35,12 @@ def fresh_session(folder: Path, settings: Settings, *, bundle: Path | None = Non
     with EmbeddedServer(folder / "server") as server:
         tracking_uri = None if bundle else settings.registry_uri
         worker = WorkerProcess(
-            server.url, free_port(), folder / "worker.log", bundle=bundle, tracking_uri=tracking_uri
+            settings.redis.standalone_url(server.url),
+            free_port(),
+            folder / "worker.log",
+            bundle=bundle,
+            tracking_uri=tracking_uri,
+            env={"BANDS_REDIS__CLUSTER": "false"},
         )
         with worker:
             worker.wait_ready()

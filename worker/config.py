@@ -9,6 +9,7 @@ from contracts.topics import Topics
 from worker.commit import Retention
 from worker.partition import Limits
 from worker.registry import RegistrySettings
+from worker.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class WorkerConfig:
     challenger: Path | None = None
     share: float = 0.0
     registry: RegistrySettings | None = None
+    trusted_keys: tuple[Path, ...] = ()
+    """Public keys, files or folders: with any, one of them must have signed the folders."""
     topics: Topics = field(default_factory=Topics)
     limits: Limits = field(default_factory=Limits)
     retention: Retention = field(default_factory=Retention)
@@ -35,6 +38,8 @@ class WorkerConfig:
     registry_retry_s: float = 10.0
     http_host: str = "127.0.0.1"
     http_port: int = 8100
+    tracing: Tracing | None = None
+    """Where traces go; None is nowhere, and nothing of OpenTelemetry is loaded."""
 
     def __post_init__(self) -> None:
         if (self.bundle is None) == (self.registry is None):

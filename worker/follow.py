@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from contracts.model.bundle import load_bundle
+from contracts.model.bundle import TrustedKeys, load_bundle
 from contracts.topics import RELEASES
 from worker.config import WorkerConfig
 from worker.health import Health
 from worker.lineup import Lineup
+from worker.metrics import REGISTRY_POLLS, REGISTRY_SEEN
 from worker.partition import FencedError, Partition, RefusedError
 from worker.registry import FetchError, RegistrySettings, fetch_lineup, kept_lineup
 
 log = logging.getLogger(__name__)
 
 HINT_PAUSE_S = 5.0
-REGISTRY, SWAP = "registry", "swap"
+REGISTRY, SWAP, CHALLENGER = "registry", "swap", "challenger"
 
 
 async def first_lineup(config: WorkerConfig, health: Health) -> Lineup:
@@ -32,17 +34,22 @@ async def first_lineup(config: WorkerConfig, health: Health) -> Lineup:
     would lose the states it brings.
 
     Raises:
-        BundleError: a folder does not verify.
+        BundleError: a folder does not verify, or no trusted key has signed it.
+        SignatureError: the trusted keys can not be read.
     """
     if config.bundle is not None:
-        champion = load_bundle(config.bundle, accelerate=False)
-        rival = load_bundle(config.challenger, accelerate=False) if config.challenger else None
+        trusted = TrustedKeys.of(config.trusted_keys)
+        champion = load_bundle(config.bundle, accelerate=False, trusted=trusted)
+        rival = None
+        if config.challenger is not None:
+            rival = load_bundle(config.challenger, accelerate=False, trusted=trusted)
         return Lineup(champion, rival, config.share if rival else 0.0)
     assert config.registry is not None
     while True:
         try:
             lineup = await fetch_lineup(config.registry)
         except FetchError as error:
+            REGISTRY_POLLS.labels("failed").inc()
             kept = kept_lineup(config.registry)
             if kept is not None:
                 health.notes[REGISTRY] = f"serving the local copy: {error}"
@@ -53,7 +60,14 @@ async def first_lineup(config: WorkerConfig, health: Health) -> Lineup:
             await asyncio.sleep(config.registry_retry_s)
         else:
             health.troubles.pop(REGISTRY, None)
+            _answered()
+            _note_left_out(health, lineup)
             return lineup
+
+
+def _answered() -> None:
+    REGISTRY_POLLS.labels("ok").inc()
+    REGISTRY_SEEN.set(time.time())
 
 
 class Follower:
@@ -88,12 +102,16 @@ class Follower:
         try:
             lineup = await fetch_lineup(self._settings, self._partition.lineup)
             notes.pop(REGISTRY, None)
+            _answered()
+            _note_left_out(self._health, lineup)
             if lineup.key != self._partition.lineup.key:
                 await self._partition.swap(lineup)
             notes.pop(SWAP, None)
         except FetchError as error:
+            REGISTRY_POLLS.labels("failed").inc()
             self._note(REGISTRY, str(error))
         except RefusedError as error:
+            REGISTRY_POLLS.labels("refused").inc()
             self._note(SWAP, str(error))
         except FencedError as error:
             self._note(SWAP, str(error))
@@ -118,3 +136,10 @@ class Follower:
         if self._health.notes.get(part) != what:
             log.warning("%s: %s", part, what)
         self._health.notes[part] = what
+
+
+def _note_left_out(health: Health, lineup: Lineup) -> None:
+    if lineup.left_out is None:
+        health.notes.pop(CHALLENGER, None)
+    else:
+        health.notes[CHALLENGER] = lineup.left_out

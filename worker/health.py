@@ -8,20 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faststream.asgi import AsgiResponse, get
+from prometheus_client import make_asgi_app
 
 from contracts.model.grid import iso
-from worker.metrics import (
-    BELOW,
-    BUNDLE,
-    COVERAGE,
-    LAG,
-    LEASE_EPOCH,
-    NEWEST,
-    PENDING,
-    PINBALL,
-    READY,
-    WINKLER,
-)
+from worker.measure import Gauges
+from worker.metrics import REGISTRY
 from worker.partition import Partition
 from worker.reader import Patient
 
@@ -42,10 +33,13 @@ class Health:
     partition: Partition | None = None
     reader: Patient | None = None
     reading: bool = False
+    server_up: bool = True
+    """False since a call failed, until the next one succeeds."""
     lease_until: float = 0.0
     """Monotonic time at which the lease may have run out."""
     troubles: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    _gauges: Gauges = field(default_factory=Gauges)
 
     def problems(self) -> list[str]:
         """Everything that speaks against being ready; empty when ready."""
@@ -91,33 +85,12 @@ class Health:
 
     def measure(self) -> None:
         """Bring the gauges up to date."""
-        READY.set(not self.problems())
-        partition = self.partition
-        if partition is None:
-            return
-        LAG.set(partition.backlog.lag)
-        PENDING.set(partition.backlog.pending)
-        LEASE_EPOCH.set(partition.lease.epoch)
-        NEWEST.set(partition.newest_close or 0)
-        for symbol, horizon, standing in partition.scoreboard.standings():
-            pair = (symbol, f"T{horizon}")
-            COVERAGE.labels(*pair, "90").set(standing.coverage_90)
-            COVERAGE.labels(*pair, "50").set(standing.coverage_50)
-            WINKLER.labels(*pair).set(standing.winkler_90)
-            PINBALL.labels(*pair).set(standing.pinball)
-            for level, share in standing.below.items():
-                BELOW.labels(*pair, level).set(share)
-        BUNDLE.clear()
-        for role, bundle in (
-            ("champion", partition.lineup.champion),
-            ("challenger", partition.lineup.challenger),
-        ):
-            if bundle is not None:
-                BUNDLE.labels(bundle.label, role).set(1)
+        self._gauges.measure(self)
 
 
 def health_routes(health: Health) -> list[tuple[str, Any]]:
-    """`/health`: the process answers. `/ready`: it serves, or 503 and why not."""
+    """`/health`: the process answers. `/ready`: it serves, or 503 and why not. `/metrics`: for Prometheus."""
+    exposition = make_asgi_app(REGISTRY)
 
     @get(include_in_schema=False)
     async def alive(scope: Any) -> AsgiResponse:  # noqa: ARG001
@@ -129,4 +102,9 @@ def health_routes(health: Health) -> list[tuple[str, Any]]:
         body = json.dumps(report, indent=2).encode() + b"\n"
         return AsgiResponse(body, 200 if report["ready"] else 503, {"content-type": "application/json"})
 
-    return [("/health", alive), ("/ready", ready)]
+    async def measured(scope: Any, receive: Any, send: Any) -> None:
+        """Each scrape sees the gauges as they are at that moment, whatever the loops wait for."""
+        health.measure()
+        await exposition(scope, receive, send)
+
+    return [("/health", alive), ("/ready", ready), ("/metrics", measured)]

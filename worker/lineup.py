@@ -27,11 +27,13 @@ class Lineup:
     """The champion, and the challenger that shadows it.
 
     A challenger serves the symbols below `share` for real, see `share_of`; there the champion is the shadow.
+    `left_out` says why there is no challenger although there should be one.
     """
 
     champion: Bundle | None = None
     challenger: Bundle | None = None
     share: float = 0.0
+    left_out: str | None = None
 
     @property
     def bundles(self) -> tuple[Bundle, ...]:

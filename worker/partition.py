@@ -9,26 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from contracts.model.bundle import Bundle
 from contracts.model.grid import close_time
+from contracts.model.intake import SymbolFold
 from contracts.topics import Topics
 from worker import store
 from worker.arrival import read_entry
 from worker.bars import Backlog, BarsStream, RawEntry
+from worker.book import Book
 from worker.commit import Answer, Commit, Committer, Retention
 from worker.engine import Engine
 from worker.lease import Lease
 from worker.lineup import Lineup
-from worker.metrics import COMMITS, EVENTS, STEP_SECONDS
+from worker.metrics import COMMITS
 from worker.outcomes import OutcomesStream
+from worker.partition_log import PartitionLog, about
+from worker.refusals import Refusals
+from worker.run import Observer, Run
 from worker.scoreboard import Scoreboard
-from worker.step import Event, State
-
-log = logging.getLogger(__name__)
+from worker.step import Event, State, Step
+from worker.tally import tally
 
 MAX_ATTEMPTS = 8
 """Each attempt follows a reload under our own lease: a second one settles every honest race."""
@@ -61,6 +66,7 @@ class Partition:
         *,
         limits: Limits | None = None,
         retention: Retention | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.topics = topics
         self.lease = lease
@@ -76,6 +82,9 @@ class Partition:
         self._cursor = ""
         self._swap = ""
         self._lock = asyncio.Lock()
+        self._log = PartitionLog(logging.getLogger(__name__), topics, lambda: lease.token)
+        self._refusals = Refusals(self._log, topics)
+        self._observers = (tally(topics), *observers)
 
     @property
     def lineup(self) -> Lineup:
@@ -96,6 +105,14 @@ class Partition:
     @property
     def _reach(self) -> dict[str, int]:
         return {leader: track.last_open_time for leader, track in self._state.leaders.items()}
+
+    def served(self) -> Iterator[tuple[str, Bundle, SymbolFold, Book | None]]:
+        """Each symbol seen that a bundle in force serves: the bundle, its fold, the bundle's book of it."""
+        state, lineup = self._state, self.lineup
+        for symbol, fold in state.symbols.items():
+            bundle = lineup.serving(symbol)
+            if bundle is not None and symbol in bundle.symbols:
+                yield symbol, bundle, fold, state.books.get((bundle.sha256, symbol))
 
     @property
     def cursor(self) -> str:
@@ -179,7 +196,7 @@ class Partition:
         answer, _ = await self._send(Commit((), self._cursor, events=(event,), bundle=swap))
         if answer is Answer.OK:
             self._swap = swap
-            log.info("%s to entries after %s", lineup, self._cursor or "the beginning")
+            self._log.info("%s to entries after %s", lineup, self._cursor or "the beginning")
         return answer is Answer.OK
 
     async def _settle_all(self, entries: Sequence[RawEntry]) -> None:
@@ -200,7 +217,9 @@ class Partition:
         claimed, gone = await self._bars.inherit()
         gone.sort(key=_order)
         if claimed or gone:
-            log.warning("claimed %d entries of foreign consumer names, %d more are gone", claimed, len(gone))
+            self._log.warning(
+                "claimed %d entries of foreign consumer names, %d more are gone", claimed, len(gone)
+            )
         after = "0"
         while True:
             page = await self._bars.pending_after(after, self._limits.batch_max)
@@ -223,24 +242,39 @@ class Partition:
         return [entry for entry in entries if _order(entry[0]) > at]
 
     async def _try(self, entries: Sequence[RawEntry]) -> Answer:
-        began = time.perf_counter()
-        server_time = await self._bars.server_time()
+        server_time, at_hand = await self._bars.server_time(), time.perf_counter()
         arrivals = [read_entry(entry, fields, server_time) for entry, fields in entries]
         step = self._engine.run(self._state, arrivals)
-        ids = [entry for entry, _ in entries]
+        ids, stepped = [entry for entry, _ in entries], time.perf_counter()
         commit = Commit(ids, self._cursor, self._swap, step.events, store.fields_of(step), step.latest)
-        answer, detail = await self._send(commit)
+        said, detail = "error", ""
+        try:
+            answer, detail = await self._send(commit)
+            said = answer.value
+            if answer is Answer.OK:
+                self._state, self._cursor = step.state, ids[-1]
+        except FencedError:
+            said = Answer.FENCED.value
+            raise
+        finally:
+            times = (server_time, *(server_time + at - at_hand for at in (stepped, time.perf_counter())))
+            run = Run(arrivals, step, self.lineup, said, *times)
+            for observe in self._observers:
+                observe(run)
+        self._log.debug("%s %s … %s %s", said, ids[0], ids[-1], detail, extra=about(ids))
         if answer is Answer.OK:
-            self._state, self._cursor = step.state, ids[-1]
-            for failure in step.failures:
-                log.critical("the engine failed on a bar, now in %s: %s", self.topics.dead, failure)
-            for event in step.events:
-                EVENTS.labels(event.stream).inc()
-            STEP_SECONDS.observe(time.perf_counter() - began)
+            self._tell(step)
         elif answer is Answer.DUP:
             await self._reload()
-        log.debug("%s %s … %s %s", answer.value, ids[0], ids[-1], detail)
         return answer
+
+    def _tell(self, step: Step) -> None:
+        """Log what a person should hear of what has just come into effect."""
+        for failure in step.failures:
+            told = "the engine failed on a bar, now in %s: %s"
+            entry = failure.partition(":")[0]
+            self._log.critical(told, self.topics.dead, failure, extra={"entry": entry})
+        self._refusals.tell(step.events)
 
     async def _send(self, commit: Commit) -> tuple[Answer, str]:
         answer, detail = await self._committer.commit(commit, self.lease.token)

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from contracts.connect import SteadyCluster
 from worker.bars import RawEntry
+from worker.metrics import READER_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Patient:
             if isinstance(error, ResponseError) and "NOGROUP" in str(error):
                 raise
             self.failures += 1
+            READER_FAILURES.inc()
             self.trouble = f"{type(error).__name__}: {error}"
             if self.failures == 1 or self.failures % TOLD_EVERY == 0:
                 log.warning("reading bars failed %d times in a row: %s", self.failures, self.trouble)

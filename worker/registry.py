@@ -15,13 +15,21 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import UnavailableError
 from contracts.files import write_atomic
-from contracts.model.bundle import Bundle, BundleError, load_bundle, verify_bundle
+from contracts.model.bundle import (
+    Bundle,
+    BundleError,
+    SignatureError,
+    TrustedKeys,
+    load_bundle,
+    verify_bundle,
+)
 from contracts.registry import (
     BUNDLE_ARTIFACT,
     BUNDLE_MODEL,
@@ -46,7 +54,8 @@ class FetchError(UnavailableError):
 class RegistrySettings:
     """Where the aliases are looked up, and how long that may take.
 
-    `alias` is the champion's; without `challenger` no shadow is served.
+    `alias` is the champion's; without `challenger` no shadow is served. With `trusted_keys`, public keys or
+    folders of them, no bundle is believed that none of them has signed; they are read anew at every look.
     """
 
     tracking_uri: str
@@ -56,6 +65,7 @@ class RegistrySettings:
     timeout_s: float = 60.0
     challenger: str | None = CHALLENGER
     poll_s: float = 60.0
+    trusted_keys: tuple[Path, ...] = ()
 
 
 async def fetch_lineup(settings: RegistrySettings, known: Lineup | None = None) -> Lineup:
@@ -73,6 +83,7 @@ async def fetch_lineup(settings: RegistrySettings, known: Lineup | None = None) 
         told = f"{type(error).__name__}: {error}"
         raise FetchError(f"expected to look the registry up, found {told}") from error
     loaded = {one.sha256: one for one in known.bundles} if known is not None else {}
+    keys = settings.trusted_keys
 
     async def bundle_of(alias: str) -> Bundle | None:
         told = found.get(alias)
@@ -80,17 +91,18 @@ async def fetch_lineup(settings: RegistrySettings, known: Lineup | None = None) 
             return None
         if told["sha256"] not in loaded:
             folder = Path(told["folder"])
-            loaded[told["sha256"]] = await asyncio.to_thread(load_bundle, folder, accelerate=False)
+            loaded[told["sha256"]] = await asyncio.to_thread(_load, folder, keys)
         return loaded[told["sha256"]]
 
     try:
         champion = await bundle_of("champion")
         challenger = await bundle_of("challenger")
-    except BundleError as error:
+    except (BundleError, SignatureError) as error:
         raise FetchError(str(error)) from error
     if challenger is not None and champion is not None and challenger.sha256 == champion.sha256:
         challenger = None
-    lineup = Lineup(champion, challenger, found["share"] if challenger is not None else 0.0)
+    share = found["share"] if challenger is not None else 0.0
+    lineup = Lineup(champion, challenger, share, found.get("left_out"))
     kept = {
         "champion": champion.sha256 if champion else None,
         "challenger": challenger.sha256 if challenger else None,
@@ -125,17 +137,23 @@ def _kept_bundle(settings: RegistrySettings, sha256: str | None) -> Bundle | Non
     if sha256 is None:
         return None
     try:
-        bundle = load_bundle(settings.cache / sha256, accelerate=False)
-    except BundleError as error:
+        bundle = _load(settings.cache / sha256, settings.trusted_keys)
+    except (BundleError, SignatureError) as error:
         log.warning("the local copy of bundle %s does not verify: %s", sha256[:12], error)
         return None
     return bundle if bundle.sha256 == sha256 else None
+
+
+def _load(folder: Path, keys: Sequence[Path]) -> Bundle:
+    return load_bundle(folder, accelerate=False, trusted=TrustedKeys.of(keys))
 
 
 async def _ask(settings: RegistrySettings) -> dict[str, Any]:
     command = ["-m", "worker.registry", settings.alias, str(settings.cache)]
     if settings.challenger is not None:
         command += ["--challenger", settings.challenger]
+    for key in settings.trusted_keys:
+        command += ["--trusted", str(key)]
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
@@ -172,8 +190,14 @@ async def _ask(settings: RegistrySettings) -> dict[str, Any]:
     return answer
 
 
-def look_up(tracking_uri: str, champion: str, challenger: str | None, cache: Path) -> dict[str, Any]:
-    """The bundles both aliases point at, downloaded; a challenger that can not be had is left out."""
+def look_up(
+    tracking_uri: str,
+    champion: str,
+    challenger: str | None,
+    cache: Path,
+    trusted: TrustedKeys | None = None,
+) -> dict[str, Any]:
+    """What both aliases point at, downloaded; a challenger that can not be had is left out, told why."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri, tracking_uri)
@@ -181,14 +205,20 @@ def look_up(tracking_uri: str, champion: str, challenger: str | None, cache: Pat
     if champion not in aliases:
         raise BundleError(f"Registered model alias {champion} not found.")
     version = client.get_model_version(BUNDLE_MODEL, str(aliases[champion]))
-    told: dict[str, Any] = {"champion": _told(version, tracking_uri, cache), "challenger": None, "share": 0.0}
+    told: dict[str, Any] = {
+        "champion": _told(version, tracking_uri, cache, trusted),
+        "challenger": None,
+        "share": 0.0,
+        "left_out": None,
+    }
     if challenger is not None and challenger in aliases:
         try:
             rival = client.get_model_version(BUNDLE_MODEL, str(aliases[challenger]))
             share = _share(rival.tags.get(SHARE_TAG, "0"))
-            told |= {"challenger": _told(rival, tracking_uri, cache), "share": share}
+            told |= {"challenger": _told(rival, tracking_uri, cache, trusted), "share": share}
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the champion away
-            log.warning("no shadow: %s: %s", type(error).__name__, error)
+            told["left_out"] = f"{type(error).__name__}: {error}"
+            log.warning("no shadow: %s", told["left_out"])
     return told
 
 
@@ -199,12 +229,12 @@ def _share(tag: str) -> float:
     return share
 
 
-def _told(version: Any, tracking_uri: str, cache: Path) -> dict[str, str]:
-    folder = _download(version, tracking_uri, cache)
+def _told(version: Any, tracking_uri: str, cache: Path, trusted: TrustedKeys | None) -> dict[str, str]:
+    folder = _download(version, tracking_uri, cache, trusted)
     return {"sha256": folder.name, "folder": str(folder)}
 
 
-def _download(version: Any, tracking_uri: str, cache: Path) -> Path:
+def _download(version: Any, tracking_uri: str, cache: Path, trusted: TrustedKeys | None) -> Path:
     """Bring a bundle version into `cache`, in one piece; return its folder, named by its sha256."""
     from mlflow.artifacts import download_artifacts
 
@@ -215,7 +245,7 @@ def _download(version: Any, tracking_uri: str, cache: Path) -> Path:
     folder: Path = cache / sha256
     if folder.is_dir():
         try:
-            verify_bundle(folder)
+            verify_bundle(folder, trusted)
         except BundleError as error:
             log.warning("fetching the bundle again: %s", error)
             shutil.rmtree(folder)
@@ -227,13 +257,13 @@ def _download(version: Any, tracking_uri: str, cache: Path) -> Path:
         got = Path(
             download_artifacts(artifact_uri=version.source, dst_path=str(draft), tracking_uri=tracking_uri)
         )
-        if load_bundle(got, accelerate=False).sha256 != sha256:
+        if load_bundle(got, accelerate=False, trusted=trusted).sha256 != sha256:
             raise BundleError(f"expected bundle {sha256}, found another in {BUNDLE_ARTIFACT}")
         try:
             got.rename(folder)
         except OSError:
             # Another worker of this machine was faster; what it brought must verify like any other.
-            verify_bundle(folder)
+            verify_bundle(folder, trusted)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
@@ -245,8 +275,10 @@ def _main() -> None:
     parser.add_argument("alias")
     parser.add_argument("cache", type=Path)
     parser.add_argument("--challenger")
+    parser.add_argument("--trusted", type=Path, action="append", default=[])
     asked = parser.parse_args()
-    told = look_up(os.environ[TRACKING_URI], asked.alias, asked.challenger, asked.cache)
+    trusted = TrustedKeys.of(asked.trusted)
+    told = look_up(os.environ[TRACKING_URI], asked.alias, asked.challenger, asked.cache, trusted)
     sys.stdout.write(json.dumps(told) + "\n")
 
 

@@ -52,6 +52,7 @@ class Scoreboard:
 
     window_bars: int = WINDOW_BARS
     _kept: dict[tuple[str, int], deque[Outcome]] = field(default_factory=dict)
+    _news: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Take outcomes in the order of their streams; unresolved ones score nothing."""
@@ -60,6 +61,7 @@ class Scoreboard:
                 continue
             kept = self._kept.setdefault((one.symbol, one.horizon_bars), deque())
             kept.append(one)
+            self._news.add((one.symbol, one.horizon_bars))
             oldest = one.target_time.timestamp() - self.window_bars * BAR_SECONDS
             while kept[0].target_time.timestamp() <= oldest:
                 kept.popleft()
@@ -68,6 +70,12 @@ class Scoreboard:
         """Symbol, horizon and standing of every pair with an outcome, in order."""
         for (symbol, horizon), kept in sorted(self._kept.items()):
             yield symbol, horizon, _standing(horizon, kept)
+
+    def news(self) -> Iterator[tuple[str, int, Standing]]:
+        """The standings that have changed since this was last asked."""
+        news, self._news = self._news, set()
+        for symbol, horizon in sorted(news):
+            yield symbol, horizon, _standing(horizon, self._kept[symbol, horizon])
 
 
 def _standing(horizon: int, kept: deque[Outcome]) -> Standing:

@@ -10,7 +10,6 @@ import socket
 import time
 from typing import Any
 
-import prometheus_client
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsyncAPIRoute
 from faststream.middlewares import AckPolicy
@@ -30,9 +29,11 @@ from worker.follow import Follower, first_lineup
 from worker.health import Health, health_routes
 from worker.lease import Lease
 from worker.lineup import Lineup
+from worker.measure import describe
 from worker.metrics import REGISTRY
 from worker.partition import FencedError, Partition
 from worker.reader import PatientBroker, keep_raw, raw_entries
+from worker.tracing import start_tracing
 from worker.upkeep import Upkeep, end_tasks
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,15 @@ class Worker:
             retry=retry,
         )
         self._lease = Lease(self._redis, config.topics, config.lease_ttl_ms)
+        describe(config.topics)
+        self._tracing = start_tracing(config.tracing, config.topics)
         self._partition = Partition(
-            self._redis, config.topics, self._lease, limits=config.limits, retention=config.retention
+            self._redis,
+            config.topics,
+            self._lease,
+            limits=config.limits,
+            retention=config.retention,
+            observers=(self._tracing.record,) if self._tracing else (),
         )
         self._upkeep = Upkeep(self._partition, self._lease, self.health, config.sweep_interval_s)
         self._broker = PatientBroker(
@@ -95,10 +103,7 @@ class Worker:
         )
         self._app = _App(
             self._broker,
-            asgi_routes=[
-                *health_routes(self.health),
-                ("/metrics", prometheus_client.make_asgi_app(REGISTRY)),
-            ],
+            asgi_routes=health_routes(self.health),
             specification=specification(config.topics),
             asyncapi_path=AsyncAPIRoute("/docs", asyncapi_json_path="/asyncapi.json"),
         )
@@ -167,6 +172,8 @@ class Worker:
         with contextlib.suppress(RedisError, OSError):
             await self._lease.release()
         await self._redis.aclose()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         http.should_exit = True
         await serving
 

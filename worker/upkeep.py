@@ -15,8 +15,7 @@ from worker.bars import RawEntry
 from worker.health import Health
 from worker.lease import Lease
 from worker.partition import FencedError, Partition
-
-log = logging.getLogger(__name__)
+from worker.partition_log import PartitionLog, about
 
 TOLD_EVERY_S = 60.0
 
@@ -30,6 +29,7 @@ class Upkeep:
         self._health = health
         self._sweep_interval_s = sweep_interval_s
         self._check_lease = asyncio.Event()
+        self._log = PartitionLog(logging.getLogger(__name__), partition.topics, lambda: lease.token)
         self.failed = asyncio.Event()
         """Set when a bar could not be taken into effect for a reason that waiting does not cure."""
 
@@ -37,14 +37,17 @@ class Upkeep:
         """Wait until the lease is ours."""
         told = 0.0
         while (owner := await self._lease.acquire()) is not None:
+            self._health.server_up = True
             self._health.troubles["lease"] = f"held by {owner}"
             if time.monotonic() - told > TOLD_EVERY_S:
                 told = time.monotonic()
-                log.warning("waiting for the lease of %s, held by %s", self._partition.topics.bars, owner)
+                self._log.warning(
+                    "waiting for the lease of %s, held by %s", self._partition.topics.bars, owner
+                )
             await asyncio.sleep(self._lease.ttl_ms / 5_000)
         self._health.troubles.pop("lease", None)
         self._lease_renewed()
-        log.info("took lease %s", self._lease.token)
+        self._log.info("took lease %s", self._lease.token)
 
     async def on_bars(self, entries: list[RawEntry]) -> None:
         """Take delivered entries into effect; what a fault prevents stays pending for the sweep."""
@@ -53,9 +56,10 @@ class Upkeep:
         except FencedError:
             self.lease_lost()
         except (RedisError, OSError) as error:
-            self._trouble("commit", error)
-        except Exception:
-            log.critical("a bar could not be taken into effect", exc_info=True)
+            self._trouble("commit", error, **about([entry for entry, _ in entries]))
+        except Exception:  # noqa: BLE001 - whatever it is, it is told and ends the process
+            ids = [entry for entry, _ in entries]
+            self._log.critical("a bar could not be taken into effect", exc_info=True, extra=about(ids))
             self.failed.set()
         else:
             self._health.troubles.pop("commit", None)
@@ -77,7 +81,7 @@ class Upkeep:
             try:
                 owner = await self._lease.renew()
                 if owner == "":
-                    log.warning("lease %s ran out", self._lease.token)
+                    self._log.warning("lease %s ran out", self._lease.token)
                     owner = await self._lease.acquire()
                     if owner is None:
                         await self._partition.resume()
@@ -101,9 +105,9 @@ class Upkeep:
             except (RedisError, OSError) as error:
                 self._trouble("sweep", error)
             else:
+                self._health.server_up = True
                 for part in ("sweep", "commit"):
                     self._health.troubles.pop(part, None)
-            self._health.measure()
             await asyncio.sleep(self._sweep_interval_s)
 
     async def patiently(self, what: str, attempt: Callable[[], Awaitable[None]]) -> None:
@@ -120,13 +124,15 @@ class Upkeep:
                 self._health.troubles.pop(what, None)
                 return
 
-    def _trouble(self, part: str, error: Exception) -> None:
+    def _trouble(self, part: str, error: Exception, **fields: Any) -> None:
         told = f"{type(error).__name__}: {error}"
+        self._health.server_up = False
         if self._health.troubles.get(part) != told:
-            log.warning("%s: %s", part, told)
+            self._log.warning("%s: %s", part, told, extra={"part": part, **fields})
         self._health.troubles[part] = told
 
     def _lease_renewed(self) -> None:
+        self._health.server_up = True
         self._health.lease_until = time.monotonic() + self._lease.ttl_ms / 1_000
 
 

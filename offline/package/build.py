@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.errors import BadInputError
 from contracts.files import sync_folder
+from contracts.model.bundle import TrustedKeys
 from contracts.model.bundle.manifest import Version
 from offline.package.archive import mode_of, pack
 from offline.package.contents import PackageInputs, gather
@@ -32,8 +33,12 @@ class Package:
     is_new: bool
 
 
-def build_package(inputs: PackageInputs, version: str, out: Path) -> Package:
+def build_package(
+    inputs: PackageInputs, version: str, out: Path, *, trusted: TrustedKeys | None = None
+) -> Package:
     """Make `production_v<version>` and its tar.gz in the folder `out`; the same inputs give the same bytes.
+
+    With `trusted` keys one of them must have signed the bundle.
 
     Raises:
         BadInputError: the inputs are damaged or not about each other; nothing is then written.
@@ -43,7 +48,7 @@ def build_package(inputs: PackageInputs, version: str, out: Path) -> Package:
         TypeAdapter(Version).validate_python(version)
     except ValidationError as error:
         raise BadInputError(f"expected a version such as 1.0.0-hpo, found {version!r}") from error
-    name, files = gather(inputs, version)
+    name, files = gather(inputs, version, trusted)
     packed = pack(name, files)
     folder, archive = out / name, out / f"{name}.tar.gz"
     sha256, archive_sha256 = (hashlib.sha256(data).hexdigest() for data in (files[MANIFEST], packed))

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from contracts.errors import BadInputError
-from contracts.model.bundle import Manifest, verify_bundle
+from contracts.model.bundle import SIGNATURE, Manifest, TrustedKeys, read_signature, verify_bundle
 from contracts.model.bundle.folder import CALIBRATORS
 from contracts.model.bundle.folder import MANIFEST as BUNDLE_MANIFEST
 from contracts.model.grid import HORIZONS
@@ -52,17 +52,21 @@ class PackageInputs:
     """Folder of sign-offs."""
 
 
-def gather(inputs: PackageInputs, version: str) -> tuple[str, dict[str, bytes]]:
+def gather(
+    inputs: PackageInputs, version: str, trusted: TrustedKeys | None = None
+) -> tuple[str, dict[str, bytes]]:
     """The package's name and the bytes of its files by path, `manifest.json` among them.
 
     Raises:
         BadInputError: a bundle that does not verify, results or a gates report about another one, a policy
             those gates did not apply, a file that can not be read, or a broken chain of sign-offs.
     """
-    manifest, sha256, bundle_files = verify_bundle(inputs.bundle)
+    manifest, sha256, bundle_files = verify_bundle(inputs.bundle, trusted)
     name = f"production_v{version}"
     files = {f"models/{path}": data for path, data in bundle_files.items()}
     files[f"models/{BUNDLE_MANIFEST}"] = (inputs.bundle / BUNDLE_MANIFEST).read_bytes()
+    if (signature := read_signature(inputs.bundle)) is not None:
+        files[f"models/{SIGNATURE}"] = signature
     files["calibrators/calibrators.json"] = bundle_files[CALIBRATORS]
     if inputs.calibration is not None:
         files[f"calibrators/{CALIBRATION}"] = _json(inputs.calibration)

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.errors import BadInputError
-from contracts.model.bundle import load_bundle
+from contracts.model.bundle import TrustedKeys, load_bundle, read_signature
+from contracts.model.bundle.folder import MANIFEST as BUNDLE_MANIFEST
 from contracts.model.bundle.manifest import BundlePath, Sha256
 from offline.gates import REPORT, about_this_bundle, load_policy, read_gates, read_results
 from offline.gates.approvals import approvals_file, read_approvals
@@ -43,20 +44,24 @@ class PackageManifest(_Told):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A package that is whole, and the hash of its manifest."""
+    """A package that is whole, the hash of its manifest, and the trusted key that signed its bundle."""
 
     manifest: PackageManifest
     sha256: str
+    key_id: str | None = None
 
 
-def verify_package(path: Path) -> Verified:
+def verify_package(path: Path, *, trusted: TrustedKeys | None = None) -> Verified:
     """Verify a package's folder or tar.gz; the latter in a temporary folder, after its members are checked.
 
+    With `trusted` keys one of them must have signed the bundle inside.
+
     Raises:
-        BadInputError: anything is missing, altered, added, a link, outside, or about another bundle.
+        BadInputError: anything is missing, altered, added, a link, outside, about another bundle, or not
+            signed as asked.
     """
     if path.is_dir():
-        return verify_folder(path.resolve())  # `.` has no name
+        return verify_folder(path.resolve(), trusted=trusted)  # `.` has no name
     name, files = unpack(path)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / name
@@ -67,10 +72,10 @@ def verify_package(path: Path) -> Verified:
                 target.write_bytes(data)
             except OSError as error:  # a file where another member needs a folder
                 raise BadInputError(f"expected files and folders apart in {path}, found {inside}") from error
-        return verify_folder(folder)
+        return verify_folder(folder, trusted=trusted)
 
 
-def verify_folder(folder: Path) -> Verified:
+def verify_folder(folder: Path, *, trusted: TrustedKeys | None = None) -> Verified:
     """Verify an unpacked package; raises as `verify_package` does."""
     if found := differences(folder):
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -85,13 +90,13 @@ def verify_folder(folder: Path) -> Verified:
         raise BadInputError(f"expected a package/1 manifest in {folder.name}, found: {error}") from error
     if manifest.name != folder.name:
         raise BadInputError(f"expected the folder to be named {manifest.name}, found {folder.name}")
-    _about_one_bundle(folder, manifest)
-    return Verified(manifest, hashlib.sha256(raw).hexdigest())
+    _about_one_bundle(folder, manifest, trusted)
+    return Verified(manifest, hashlib.sha256(raw).hexdigest(), _signer(folder / "models", trusted))
 
 
-def _about_one_bundle(folder: Path, manifest: PackageManifest) -> None:
+def _about_one_bundle(folder: Path, manifest: PackageManifest, trusted: TrustedKeys | None) -> None:
     """Consistent hashes can be made by anyone: the contents must also agree with each other."""
-    bundle = load_bundle(folder / "models", accelerate=False)
+    bundle = load_bundle(folder / "models", accelerate=False, trusted=trusted)
     wanted = manifest.bundle.sha256
     if bundle.sha256 != wanted:
         raise BadInputError(f"expected bundle {wanted[:12]} in models/, found {bundle.sha256[:12]}")
@@ -110,6 +115,12 @@ def _about_one_bundle(folder: Path, manifest: PackageManifest) -> None:
         raise BadInputError(f"expected the verdict {go} of the gates report, the manifest says {manifest.go}")
     if _signed(folder, wanted) != list(manifest.signed):
         raise BadInputError("expected the sign-offs of docs/approvals.jsonl, found others in the manifest")
+
+
+def _signer(bundle: Path, trusted: TrustedKeys | None) -> str | None:
+    if trusted is None:
+        return None
+    return trusted.verify((bundle / BUNDLE_MANIFEST).read_bytes(), read_signature(bundle), bundle)
 
 
 def _signed(folder: Path, bundle_sha256: str) -> list[str]:

@@ -12,6 +12,7 @@ from offline.registry.lineup import (
     set_share,
 )
 from offline.registry.publish import Published, publish, sqlite_uri
+from offline.registry.signature import require_signed
 
 __all__ = [
     "Champion",
@@ -27,6 +28,7 @@ __all__ = [
     "publish",
     "read_lineup",
     "registry",
+    "require_signed",
     "set_share",
     "sqlite_uri",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.model.bundle import Bundle, load_bundle
+from contracts.model.bundle import Bundle, TrustedKeys, load_bundle
 from contracts.model.grid import HORIZONS
 from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, CHAMPION, SHA256_TAG
 from offline.dataset import Progress, no_progress
@@ -14,6 +14,7 @@ from offline.registry.aliases import STAGE_TAG, STAGING, checked_alias, point
 from offline.registry.client import registry
 from offline.registry.horizon import hpo_tag, register_horizon
 from offline.registry.runs import ensure_experiment, ensure_run
+from offline.registry.signature import attach_signature
 from offline.registry.versions import find_version, make_version
 
 
@@ -44,6 +45,7 @@ def publish(
     *,
     artifacts: Path | None = None,
     alias: str | None = CHAMPION,
+    trusted: TrustedKeys | None = None,
     progress: Progress = no_progress,
 ) -> Published:
     """Register a bundle folder and point `alias` at it.
@@ -52,16 +54,19 @@ def publish(
     made last and pins what is there by then, so one that was cut off leaves none, and the next call goes on
     from the horizons that are finished. Where `champion` moves, `previous` goes to the version it leaves.
 
+    With `trusted` keys one of them must have signed the bundle. Signatures that came later than the bundle
+    are brought to its version.
+
     `artifacts` is where a direct (SQLite) store keeps files; a server decides for itself.
 
     Raises:
-        BundleError: the folder does not verify.
+        BundleError: the folder does not verify, or no trusted key has signed it.
         BadInputError: the alias is one MLflow keeps for itself.
         RegistryError: the registry can not be reached or refuses; the same call again goes on.
     """
     if alias is not None:
         checked_alias(alias)
-    bundle = load_bundle(folder)
+    bundle = load_bundle(folder, trusted=trusted)
     steps = len(HORIZONS) + 2
     if artifacts is not None:
         artifacts.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +77,7 @@ def publish(
             version, horizons = _register(client, tracking_uri, bundle, folder, artifacts, progress)
         else:
             version = str(known.version)
+            attach_signature(client, known, folder)
             horizons = {horizon: known.tags[f"T{horizon}_version"] for horizon in HORIZONS}
         if alias is not None:
             point(client, alias, version)

@@ -9,9 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faststream.asgi import AsgiResponse, get
+from prometheus_client import make_asgi_app
 
 from contracts.patient import Patient
-from offline.retrain.metrics import PROGRESS, READY, RUNNING, WAITING
+from offline.retrain.metrics import (
+    LAST_SUCCESS,
+    PROGRESS,
+    READY,
+    REGISTRY,
+    RUNNING,
+    STAGE,
+    STAGES,
+    WAITING,
+)
 
 
 @dataclass(slots=True)
@@ -30,6 +40,8 @@ class Health:
     stage: str | None = None
     progress: float = 0.0
     waiting: int = 0
+    last_success_s: float = 0.0
+    """Unix time at which a run last registered a challenger; 0 when none is known."""
     troubles: dict[str, str] = field(default_factory=dict)
 
     def silent_s(self) -> float:
@@ -73,6 +85,9 @@ class Health:
         WAITING.set(self.waiting)
         RUNNING.set(self.run is not None)
         PROGRESS.set(self.progress)
+        LAST_SUCCESS.set(self.last_success_s)
+        for stage in STAGES:
+            STAGE.labels(stage).set(self.stage == stage)
 
     def trouble(self, part: str, error: Exception | str) -> bool:
         """Note what is wrong with a part; True when that is news."""
@@ -87,7 +102,8 @@ class Health:
 
 
 def health_routes(health: Health) -> list[tuple[str, Any]]:
-    """`/health`: the process answers. `/ready`: it serves, or 503 and why not."""
+    """`/health`: the process answers. `/ready`: it serves, or 503 and why not. `/metrics`: for Prometheus."""
+    exposition = make_asgi_app(REGISTRY)
 
     @get(include_in_schema=False)
     async def alive(scope: Any) -> AsgiResponse:  # noqa: ARG001
@@ -99,4 +115,9 @@ def health_routes(health: Health) -> list[tuple[str, Any]]:
         body = json.dumps(report, indent=2).encode() + b"\n"
         return AsgiResponse(body, 200 if report["ready"] else 503, {"content-type": "application/json"})
 
-    return [("/health", alive), ("/ready", ready)]
+    async def measured(scope: Any, receive: Any, send: Any) -> None:
+        """Each scrape sees the gauges as they are at that moment, whatever the loops wait for."""
+        health.measure()
+        await exposition(scope, receive, send)
+
+    return [("/health", alive), ("/ready", ready), ("/metrics", measured)]

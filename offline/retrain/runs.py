@@ -216,6 +216,8 @@ class Runs:
         self._health.progress = 0.0
         if answer is Answer.OK:
             RUNS.labels(stage).inc()
+            if stage == "registered":
+                self._health.last_success_s = status.at.timestamp()
             log.info("%s %s: %s", run_id, stage, detail)
         else:
             log.warning("%s has its final status already (%s)", run_id, answer.value)

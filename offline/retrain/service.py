@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
-import prometheus_client
 import uvicorn
 from faststream.asgi import AsgiFastStream
 from faststream.middlewares import AckPolicy
@@ -31,11 +30,12 @@ from offline.retrain.health import Health, health_routes
 from offline.retrain.inbox import Inbox
 from offline.retrain.job import Job
 from offline.retrain.lock import FencedError, RetrainLock
-from offline.retrain.metrics import REGISTRY
+from offline.retrain.metrics import REGISTRY, begin
 from offline.retrain.patience import end_tasks, patiently
 from offline.retrain.reader import PatientBroker, entry_ids, keep_raw
 from offline.retrain.runs import Champion, Runs
 from offline.retrain.schedule import keep_schedule
+from offline.retrain.success import last_success
 
 log = logging.getLogger(__name__)
 _FASTSTREAM_LOG = logging.getLogger("faststream")
@@ -75,6 +75,7 @@ class Retrainer:
 
     def __init__(self, config: RetrainerConfig, job: Job, champion: Champion) -> None:
         self._config = config
+        begin(time.time())
         streams = [one.retrain for one in config.topics]
         silence_s = config.block_ms / 1_000 + 2 * config.socket_timeout_s + 5.0
         self.health = Health(streams, reader_silence_s=silence_s)
@@ -98,10 +99,7 @@ class Retrainer:
         )
         self._app = _App(
             self._broker,
-            asgi_routes=[
-                *health_routes(self.health),
-                ("/metrics", prometheus_client.make_asgi_app(REGISTRY)),
-            ],
+            asgi_routes=health_routes(self.health),
         )
         self._subscribers = [self._subscribe(stream) for stream in streams]
         self._stop = asyncio.Event()
@@ -207,6 +205,7 @@ class Retrainer:
         await self._inbox.ensure_groups()
         if claimed := await self._inbox.inherit():
             log.warning("claimed %d requests of foreign consumer names", claimed)
+        self.health.last_success_s = await last_success(self._redis)
         await self._broker.start()
         self.health.reader = self._broker.reader
         self.health.reading = True
@@ -248,7 +247,6 @@ class Retrainer:
         while True:
             await self._patiently("sweep", self._sweep)
             self._runs.wake()
-            self.health.measure()
             await asyncio.sleep(self._config.sweep_interval_s)
 
     async def _sweep(self) -> None:

@@ -38,7 +38,7 @@ def lazy_group(package: str, commands: Mapping[str, str]) -> type[TyperGroup]:
 
 
 def _load(package: str, name: str, help_line: str) -> Any:
-    module = import_module(f"{package}.{name}")
+    module = import_module(f"{package}.{name.replace('-', '_')}")
     if hasattr(module, "app"):
         return typer.main.get_command(module.app)
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)

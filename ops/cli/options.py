@@ -68,10 +68,17 @@ def moment(text: str | None) -> int | None:
 
 
 def settings_with(redis_url: str | None = None, tracking_uri: str | None = None) -> Settings:
-    """The settings, with what was said on the command line on top."""
+    """The settings, with what was said on the command line on top; a registry's log-in is made known.
+
+    Raises:
+        SettingsError: a setting is unknown or out of range.
+        SecretError: the registry's password file is missing or readable by everybody.
+    """
     given: dict[str, object] = {}
     if redis_url is not None:
         given["redis"] = {"url": redis_url}
     if tracking_uri is not None:
         given["registry"] = {"tracking_uri": tracking_uri}
-    return Settings(**given)
+    settings = Settings(**given)
+    settings.registry.log_in()
+    return settings

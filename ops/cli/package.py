@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from contracts.errors import BadInputError
-from contracts.model.bundle import verify_bundle
+from contracts.model.bundle import TrustedKeys, verify_bundle
 from offline.package import PackageInputs, build_package, verify_package
 from ops.cli.approve import approvals_folder
 from ops.cli.options import Json
 from ops.console import out, print_json, told_errors
+from ops.security.signing import sign_if_configured, trusted_of
 from ops.settings import Settings
 
 EXAMPLE = (
@@ -42,16 +43,18 @@ def run(
     """A worker runs from it without a registry. The same inputs give the same tar.gz, byte for byte."""
     with told_errors():
         if verify is not None:
-            _verify(verify, as_json=as_json)
+            _verify(verify, trusted_of(Settings()), as_json=as_json)
             return
         if bundle is None or results is None:
             raise BadInputError("expected --bundle and --results, found one missing; or give --verify")
         settings = Settings()
+        sign_if_configured(bundle, settings)
         inputs = PackageInputs(bundle, results, hpo, gates, policy, calibration, approvals_folder(settings))
         made = build_package(
             inputs,
             version or verify_bundle(bundle)[0].version,
             folder or settings.workspace_path / "packages",
+            trusted=trusted_of(settings),
         )
         if as_json:
             print_json(
@@ -70,8 +73,8 @@ def run(
             out.print(f"next: [bold]{made.folder}/scripts/start.sh[/]", soft_wrap=True)
 
 
-def _verify(path: Path, *, as_json: bool) -> None:
-    verified = verify_package(path)
+def _verify(path: Path, trusted: TrustedKeys | None, *, as_json: bool) -> None:
+    verified = verify_package(path, trusted=trusted)
     manifest = verified.manifest
     if as_json:
         print_json(
@@ -82,6 +85,7 @@ def _verify(path: Path, *, as_json: bool) -> None:
                 "bundle_sha256": manifest.bundle.sha256,
                 "go": manifest.go,
                 "signed": list(manifest.signed),
+                "key_id": verified.key_id,
                 "sha256": verified.sha256,
                 "files": len(manifest.files),
             }
@@ -93,3 +97,5 @@ def _verify(path: Path, *, as_json: bool) -> None:
         f"[bold]{manifest.name}[/] is whole: bundle {manifest.bundle.label}, {judged}, signed by {signed}"
     )
     out.print(f"manifest sha256 {verified.sha256}", soft_wrap=True, highlight=False)
+    if verified.key_id is not None:
+        out.print(f"its bundle is signed by the trusted key {verified.key_id}", highlight=False)

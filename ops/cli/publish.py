@@ -11,6 +11,7 @@ import typer
 from offline.registry import Published, publish
 from ops.cli.options import Json, TrackingUri, settings_with
 from ops.console import out, print_json, progress_bars, told_errors
+from ops.security.signing import sign_if_configured, trusted_of
 from ops.settings import Settings
 
 EXAMPLE = "Example: bands publish var/bundles/0.1.0-5f2c9d1e7a40"
@@ -38,12 +39,13 @@ def run(
 
 
 def to_registry(bundle: Path, settings: Settings, alias: str, *, quiet: bool = False) -> Published:
-    """Publish `bundle` to the registry of `settings`.
+    """Publish `bundle` to the registry of `settings`, signed first where a key is configured.
 
     Raises:
-        BundleError: the folder does not verify.
+        BundleError: the folder does not verify, or no trusted key has signed it.
         RegistryError: the registry can not be reached or refuses; the same call again goes on.
     """
+    sign_if_configured(bundle, settings)
     own = settings.registry.tracking_uri
     with progress_bars(quiet=quiet) as progress:
         return publish(
@@ -51,5 +53,6 @@ def to_registry(bundle: Path, settings: Settings, alias: str, *, quiet: bool = F
             settings.registry_uri,
             artifacts=None if own else settings.mlflow_path / "artifacts",
             alias=alias,
+            trusted=trusted_of(settings),
             progress=progress,
         )

@@ -61,7 +61,10 @@ def run(
     with told_errors(), ExitStack() as stack:
         settings = settings_with(redis_url)
         histories = [h.between(None, moment(until)) for h, _ in read_histories(bars, symbol)]
-        url, partitions = redis_url or (_served(settings) if running else None), settings.stream.partitions
+        url, partitions = (
+            (settings.redis.effective_url if redis_url else None) or (_served(settings) if running else None),
+            settings.stream.partitions,
+        )
         known: dict[str, int] = {}
         if url is None:
             session = stack.enter_context(
@@ -100,7 +103,7 @@ def _served(settings: Settings) -> str:
     Raises:
         ReplayError: there is none.
     """
-    url = settings.redis.url or running_url(settings.server_path)
+    url = settings.redis.effective_url or running_url(settings.server_path)
     if url is not None:
         with Redis.from_url(url) as client:
             if client.exists(Topics(0, settings.stream.partitions).lease):

@@ -47,7 +47,7 @@ def run(
     """
     with told_errors(), ExitStack() as stack:
         settings = settings_with(redis_url)
-        url = settings.redis.url or stack.enter_context(EmbeddedServer(settings.server_path)).url
+        url = settings.redis.effective_url or stack.enter_context(EmbeddedServer(settings.server_path)).url
         client = _client(url, settings.redis.socket_timeout_s)
         now = datetime.now(UTC)
         request = RetrainRequest(

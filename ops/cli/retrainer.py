@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +15,7 @@ from offline.retrain import RetrainerConfig, leave, serve
 from ops.cli.options import Leader, RedisUrl, Symbols, TrackingUri, settings_with
 from ops.console import told_errors
 from ops.embedded import EmbeddedServer
+from ops.logs import set_up
 from ops.retraining import PipelineJob, champion_label
 from ops.settings import Settings
 
@@ -46,22 +46,16 @@ def run(
     Several may run, one works and the others stand by. A run that ends with a go is @challenger, never
     @champion. Exit codes: 0 stopped, 1 failed, 70 reader died, 75 another has the lock; restart always.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
-    for noisy in ("faststream", "uvicorn", "optuna", "alembic", "mlflow", "lightgbm"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     with told_errors(), ExitStack() as stack:
         settings = settings_with(redis_url, tracking_uri)
+        set_up(settings, verbose=verbose, fields={"service": "retrainer"})
         if symbols:
             own = {"symbols": tuple(word for part in symbols for word in part.replace(",", " ").split())}
             settings = settings.model_copy(update={"train": settings.train.model_copy(update=own)})
         load_policy(policy)
         if missing := [str(path) for path in bars or () if not path.exists()]:
             raise FileNotFoundError(f"expected bar files at {', '.join(missing)}, found none; check --bars")
-        url = settings.redis.url
+        url = settings.redis.effective_url
         if url is None:
             url = stack.enter_context(EmbeddedServer(settings.server_path)).url
             logging.getLogger("bands").info("embedded server at %s", url)

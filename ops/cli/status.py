@@ -50,7 +50,7 @@ def run(
 
 def gather(settings: Settings) -> dict[str, Any]:
     """Server, partitions, registry and settings as JSON types; nothing is started or changed."""
-    url = settings.redis.url or running_url(settings.server_path)
+    url = settings.redis.effective_url or running_url(settings.server_path)
     told: dict[str, Any] = {
         "server": {"up": False, "url": mask(url) if url else None, "problem": None},
         "partitions": [],

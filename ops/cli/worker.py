@@ -16,12 +16,14 @@ from contracts.topics import Topics
 from ops.cli.options import RedisUrl, TrackingUri, settings_with
 from ops.console import told_errors
 from ops.embedded import EmbeddedServer
+from ops.logs import set_up
 from ops.settings import Settings
 from worker.commit import Retention
 from worker.config import WorkerConfig
 from worker.partition import Limits
 from worker.registry import RegistrySettings
 from worker.service import serve
+from worker.tracing import Tracing, asked_by_environment
 
 EXAMPLE = "Example: bands worker --bundle var/bundles/0.1.0-5f2c9d1e7a40"
 
@@ -47,18 +49,16 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every commit.")] = False,
 ) -> None:
     """Exit codes: 0 stopped, 1 failed, 3 bundle refused, 70 reader died, 75 another owner; restart always."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
-    for noisy in ("faststream", "uvicorn"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     with told_errors(), ExitStack() as stack:
         if challenger is not None and bundle is None:
             raise BadInputError("expected --bundle beside --challenger, found none; or use `bands shadow`")
         settings = settings_with(redis_url, tracking_uri)
-        url = settings.redis.url
+        told = {
+            "service": "worker",
+            "partition": settings.worker.partition if partition is None else partition,
+        }
+        set_up(settings, verbose=verbose, fields=told)
+        url = settings.redis.effective_url
         if url is None:
             url = stack.enter_context(EmbeddedServer(settings.server_path)).url
             logging.getLogger("bands").info("embedded server at %s", url)
@@ -86,6 +86,7 @@ def worker_config(
         settings.registry.timeout_s,
         challenger=settings.registry.challenger_alias,
         poll_s=settings.registry.poll_s,
+        trusted_keys=settings.signing.trusted_keys,
     )
     return WorkerConfig(
         redis_url=url,
@@ -94,6 +95,7 @@ def worker_config(
         challenger=challenger,
         share=share,
         registry=None if bundle else registry,
+        trusted_keys=settings.signing.trusted_keys,
         topics=Topics(worker.partition if partition is None else partition, stream.partitions),
         limits=Limits(stream.batch_max, round(stream.bars_retention_days * 86_400)),
         retention=Retention(stream.output_maxlen, stream.dead_maxlen),
@@ -103,4 +105,12 @@ def worker_config(
         socket_timeout_s=settings.redis.socket_timeout_s,
         http_host=worker.http_host,
         http_port=http_port or worker.http_port,
+        tracing=_tracing(settings),
     )
+
+
+def _tracing(settings: Settings) -> Tracing | None:
+    own = settings.tracing
+    if own.endpoint is None and not asked_by_environment():
+        return None
+    return Tracing(own.endpoint, own.sample_ratio)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from contracts.errors import BadInputError
 from contracts.events import Release
+from contracts.model.bundle import SignatureError
 from contracts.registry import CHALLENGER, CHAMPION, PREVIOUS
 from offline.registry import (
     Lineup,
@@ -20,11 +21,13 @@ from offline.registry import (
     find_bundle,
     read_lineup,
     registry,
+    require_signed,
     set_share,
 )
 from ops.release.change import Change
 from ops.release.errors import ReleaseRefusedError
 from ops.release.history import History
+from ops.security.signing import trusted_of
 from ops.settings import Settings
 
 Plan = Callable[[Lineup], Change | None]
@@ -160,12 +163,27 @@ class Releases:
             change = plan(self.lineup())
             if change is None:
                 return None
+            self._require_signed(change)
             if not self._history.begin(change):
                 raise ReleaseRefusedError(
                     "expected no other release under way, found one from another machine; try again"
                 )
             self._make(change)
             return change.release
+
+    def _require_signed(self, change: Change) -> None:
+        """Workers would refuse an unsigned bundle: the alias would move, and nothing else."""
+        trusted = trusted_of(self._settings)
+        if trusted is None:
+            return
+        with self._registry() as client:
+            for alias, version in change.moves.items():
+                if version is None or alias == PREVIOUS:
+                    continue
+                try:
+                    require_signed(client, version, trusted)
+                except SignatureError as error:
+                    raise ReleaseRefusedError(str(error)) from error
 
     def _complete(self) -> Release | None:
         change = self._history.pending()

@@ -20,5 +20,5 @@ def streams(settings: Settings) -> Iterator[Any]:
         EmbeddedServerError: the embedded server does not start.
     """
     with ExitStack() as stack:
-        url = settings.redis.url or stack.enter_context(EmbeddedServer(settings.server_path)).url
+        url = settings.redis.effective_url or stack.enter_context(EmbeddedServer(settings.server_path)).url
         yield stack.enter_context(Redis.from_url(url, socket_timeout=settings.redis.socket_timeout_s))

@@ -15,11 +15,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ops.settings.names import refuse_unknown, sentences
 from ops.settings.sections import (
+    DashboardSettings,
+    DeploySettings,
+    FeedSettings,
+    LogSettings,
+    NotifySettings,
     RedisSettings,
     RegistrySettings,
     ReleaseSettings,
     RetrainSettings,
+    SigningSettings,
     StreamSettings,
+    TracingSettings,
     TrainSettings,
     WorkerSettings,
 )
@@ -54,10 +61,17 @@ class Settings(BaseSettings):
     redis: RedisSettings = RedisSettings()
     stream: StreamSettings = StreamSettings()
     worker: WorkerSettings = WorkerSettings()
+    feed: FeedSettings = FeedSettings()
     registry: RegistrySettings = RegistrySettings()
     train: TrainSettings = TrainSettings()
     retrain: RetrainSettings = RetrainSettings()
     release: ReleaseSettings = ReleaseSettings()
+    log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
+    notify: NotifySettings = NotifySettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    signing: SigningSettings = SigningSettings()
+    deploy: DeploySettings = DeploySettings()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -96,6 +110,12 @@ class Settings(BaseSettings):
                 f"Input should have stream.block_ms ({self.stream.block_ms} ms) below "
                 f"redis.socket_timeout_s ({self.redis.socket_timeout_s} s), or every quiet read times out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _server_and_credentials_agree(self) -> Self:
+        if problem := self.redis.contradiction():
+            raise ValueError(f"Input should {problem}")
         return self
 
     @property

@@ -94,7 +94,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
             "[wroker]\nhttp_port = 1\n",
             r"found wroker\.http_port in bands\.toml: the nearest is worker",
         ),
-        ("http_port = 1\n", r"found http_port in bands\.toml: the nearest is worker\.http_port"),
+        ("tracking_uri = 1\n", r"found tracking_uri in bands\.toml: the nearest is registry\.tracking_uri"),
         ("zzz = 1\n", r"found zzz in bands\.toml: the known ones are workspace, redis\.url"),
         ("worker = 1\n", r"Expected worker to be a section of settings, found one value in bands\.toml"),
         ("worker = \n", r"Expected TOML in bands\.toml"),

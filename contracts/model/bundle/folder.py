@@ -1,7 +1,7 @@
 """The bundle folder: written in one piece, believed only after every hash agrees.
 
     manifest.json            forest.npz        calibrators.json      reference.npz
-    models/T42_q05.txt …     states/BTCUSDT.fold …     states/_leader.track
+    models/T42_q05.txt …     states/BTCUSDT.fold …     states/_leader.track     manifest.sig (signed bundles)
 
 No pickle anywhere. Every file is read once; what is parsed is the very bytes that were hashed.
 """
@@ -24,6 +24,7 @@ from contracts.errors import BadInputError
 from contracts.files import sync_folder
 from contracts.model.bundle.bundle import Bundle
 from contracts.model.bundle.manifest import Manifest
+from contracts.model.bundle.signature import SIGNATURE, SignatureError, TrustedKeys
 from contracts.model.conformal import calibrator_from_json
 from contracts.model.context import LeaderTrack
 from contracts.model.drift.reference import DriftReference
@@ -100,20 +101,27 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     return folder
 
 
-def verify_bundle(folder: Path) -> tuple[Manifest, str, dict[str, bytes]]:
+def verify_bundle(folder: Path, trusted: TrustedKeys | None = None) -> tuple[Manifest, str, dict[str, bytes]]:
     """Read every file once and compare it with the manifest.
 
-    Returns the manifest, its sha256, and the bytes of every file by path.
+    With `trusted` keys one of them must have signed the manifest. Returns the manifest, its sha256, and the
+    bytes of every file by path.
 
     Raises:
-        BundleError: anything is missing, altered, added, a link, or of another schema.
+        BundleError: anything is missing, altered, added, a link, of another schema, or not signed as asked.
     """
     try:
         raw = _read(folder, MANIFEST)
+        signature = read_signature(folder)
+        if trusted is not None:
+            trusted.verify(raw, signature, folder)
         manifest = Manifest.model_validate_json(raw)
+    except SignatureError as error:
+        raise BundleError(str(error)) from error
     except ValidationError as error:
         raise BundleError(f"expected a bundle/2 manifest in {folder}, found: {error}") from error
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink()}
+    found -= {SIGNATURE}
     if set(manifest.files) != required_files(manifest):
         raise BundleError(
             f"expected a manifest of exactly the files a bundle has in {folder}, found "
@@ -140,13 +148,26 @@ def verify_bundle(folder: Path) -> tuple[Manifest, str, dict[str, bytes]]:
     return manifest, hashlib.sha256(raw).hexdigest(), contents
 
 
-def load_bundle(folder: Path, *, accelerate: bool | None = None) -> Bundle:
-    """Verify a bundle folder and make it ready to predict.
+def read_signature(folder: Path) -> bytes | None:
+    """The bytes of a bundle's signature file; None where it is not signed.
+
+    Raises:
+        BundleError: a link or a folder stands in its place.
+    """
+    if not (folder / SIGNATURE).exists() and not (folder / SIGNATURE).is_symlink():
+        return None
+    return _read(folder, SIGNATURE)
+
+
+def load_bundle(
+    folder: Path, *, accelerate: bool | None = None, trusted: TrustedKeys | None = None
+) -> Bundle:
+    """Verify a bundle folder, its signature too where `trusted` keys are given, and make it ready to predict.
 
     Raises:
         BundleError: the folder does not verify, or was trained on other features than this code folds.
     """
-    manifest, sha256, contents = verify_bundle(folder)
+    manifest, sha256, contents = verify_bundle(folder, trusted)
     spec = FeatureSpec(leader=manifest.features.leader)
     if spec.sha256 != manifest.features.sha256 or spec.names != manifest.features.names:
         raise BundleError(
