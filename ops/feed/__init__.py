@@ -1,0 +1,1 @@
+"""Closed bars of a live exchange, brought to the workers' streams."""
