@@ -1,0 +1,1 @@
+"""The live page for trader and ops: reads the streams and the workers' health, writes nothing."""

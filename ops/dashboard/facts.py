@@ -1,0 +1,90 @@
+"""What the server says of itself and of each partition."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import RedisClusterException, ResponseError
+
+from contracts.topics import GROUP, Topics
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionFacts:
+    """`lag` and `pending` are None before a worker has created its group; `owner` without a lease."""
+
+    partition: int
+    owner: str | None
+    lag: int | None
+    pending: int | None
+    bars: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """`about` is None where the user may not ask: version, bytes in use and at most, seconds up, log kept."""
+
+    at: float = 0.0
+    partitions: tuple[PartitionFacts, ...] = ()
+    about: dict[str, Any] | None = field(default=None)
+
+
+def look(client: Any, partitions: int) -> ServerFacts:
+    """Ask for everything; each of it costs the server microseconds.
+
+    Raises:
+        redis.exceptions.RedisError: the server does not answer.
+    """
+    told = tuple(_partition(client, Topics(n, partitions)) for n in range(partitions))
+    return ServerFacts(time.time(), told, _about(client))
+
+
+def _partition(client: Any, topics: Topics) -> PartitionFacts:
+    owner = _ask(lambda: client.get(topics.lease))
+    groups = _ask(lambda: client.xinfo_groups(topics.bars)) or []
+    group: dict[str, Any] = next((g for g in groups if g["name"].decode() == GROUP), {})
+    return PartitionFacts(
+        topics.partition,
+        owner.decode() if owner else None,
+        group.get("lag"),
+        group.get("pending"),
+        _ask(lambda: client.xlen(topics.bars)) or 0,
+        _ask(lambda: client.xlen(topics.dead)) or 0,
+    )
+
+
+def _ask(question: Callable[[], Any]) -> Any:
+    """An answer; None where the key is absent, of another kind, or not ours to ask."""
+    with contextlib.suppress(ResponseError):
+        return question()
+    return None
+
+
+def _about(client: Any) -> dict[str, Any] | None:
+    try:
+        told = client.info()
+    except (ResponseError, RedisClusterException):
+        return None
+    if "used_memory" not in told:  # a cluster answers node by node
+        nodes = [one for one in told.values() if isinstance(one, dict)]
+        if not nodes:
+            return None
+        return {**_one(nodes[0]), "used_bytes": sum(n["used_memory"] for n in nodes), "nodes": len(nodes)}
+    return _one(told)
+
+
+def _one(told: dict[str, Any]) -> dict[str, Any]:
+    version = told.get("valkey_version") or told.get("redis_version", "?")
+    return {
+        "version": f"{'Valkey' if 'valkey_version' in told else 'Redis'} {version}",
+        "used_bytes": int(told.get("used_memory", 0)),
+        "max_bytes": int(told.get("maxmemory", 0)),
+        "up_s": int(told.get("uptime_in_seconds", 0)),
+        "append_only": bool(told.get("aof_enabled", 0)),
+        "nodes": 1,
+    }

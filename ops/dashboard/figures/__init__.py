@@ -1,0 +1,1 @@
+"""Figures of the views: pure functions from tables to plain dicts."""

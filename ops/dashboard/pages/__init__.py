@@ -1,0 +1,1 @@
+"""The views: each has a layout, and the callbacks that fill it."""
