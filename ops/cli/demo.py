@@ -15,8 +15,9 @@ from ops.cli.train import show
 from ops.console import out, print_json, progress_bars, told_errors
 from ops.demo import Demo, run_demo
 from ops.demo.demo import DEFAULT_CUT, simulated_histories
+from ops.demo.live import live_market, start_live, watch
 from ops.settings import Settings
-from ops.training import choose_leader
+from ops.training import choose_leader, train_bundle
 
 EXAMPLE = "Example: bands demo --bars binance_BTCUSDT_4h.parquet"
 
@@ -28,11 +29,29 @@ def run(
     leader: Annotated[
         str | None, typer.Option(help="Market leader, or `none`; default BTCUSDT among several symbols.")
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="A live-like system here: mock exchange, feed, worker, dashboard, an alert."
+        ),
+    ] = False,
+    bars_per_second: Annotated[
+        float, typer.Option(min=0.1, max=20.0, help="With --live: how fast the exchange's clock runs.")
+    ] = 2.0,
+    until_alert: Annotated[
+        bool, typer.Option("--until-alert", help="With --live: stop at the first drift alert.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Without --bars the market is simulated. A second run reuses the trained and published bundle."""
+    """Without --bars the market is simulated. A second run reuses the trained and published bundle.
+
+    With --live volatility triples after ten simulated days; Ctrl-C ends every process.
+    """
     with told_errors():
         settings = Settings()
+        if live:
+            _run_live(settings, bars_per_second, until_alert)
+            return
         histories = [h for h, _ in read_histories(bars)] if bars else simulated_histories()
         chosen = choose_leader([h.symbol for h in histories], leader)
         with progress_bars(quiet=as_json) as progress:
@@ -48,6 +67,17 @@ def run(
             print_json(_json(demo))
         else:
             _show(demo, settings)
+
+
+def _run_live(settings: Settings, bars_per_second: float, until_alert: bool) -> None:
+    before, whole = live_market()
+    with progress_bars() as progress:
+        trained = train_bundle(before, settings.bundles_path, version="0.1.0", progress=progress)
+    show(trained)
+    out.print("starting mock exchange, worker, feed and dashboard …")
+    with start_live(settings, trained.folder, whole, bars_per_second) as system:
+        seen = watch(system, until_alert=until_alert)
+    out.print(f"{seen.bars:,} bars, {seen.bands:,} bands at T42, {len(seen.alerts)} drift alerts; all ended")
 
 
 def _json(demo: Demo) -> dict[str, object]:
