@@ -1,0 +1,91 @@
+"""The registry: whether it answers, what its aliases point at, and whether workers could follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tenacity import retry, retry_if_not_exception_type, stop_after_delay, wait_fixed
+
+from contracts.model.bundle import Bundle
+from contracts.model.snapshot import SnapshotError
+from contracts.topics import Topics
+from offline.registry import Lineup as Registry
+from offline.registry import RegistryError, read_lineup, registry
+from ops.deployment.finding import Finding
+from ops.deployment.recompute import read_moment
+from ops.deployment.workers import addresses, report, serves
+from ops.settings import Settings
+from worker.lineup import Lineup
+
+PATIENCE_S = 30.0
+
+
+def registry_findings(settings: Settings) -> Iterator[Finding]:
+    """Champion, and what else stands behind an alias."""
+    if settings.deploy.source == "folder":
+        yield Finding("registry", "pass", "not used: workers serve releases/current (deploy.source)")
+        return
+    if settings.registry.tracking_uri is None and not (settings.mlflow_path / "mlflow.db").exists():
+        yield Finding("registry", "pass", "SQLite in the workspace, empty: the first deployment fills it")
+        return
+    try:
+        found = _lineup(settings)
+    except RegistryError as error:
+        yield Finding(
+            "registry", "fail", str(error).partition(";")[0], "start it, or correct registry.tracking_uri"
+        )
+        return
+    named = {"champion": found.champion, "challenger": found.challenger, "previous": found.previous}
+    told = ", ".join(f"@{alias} {one.label}" for alias, one in named.items() if one is not None)
+    yield Finding("registry", "pass", told or "answers, without a champion yet")
+
+
+@retry(
+    retry=retry_if_not_exception_type(RegistryError),
+    stop=stop_after_delay(PATIENCE_S),
+    wait=wait_fixed(1.0),
+    reraise=True,
+)
+def _lineup(settings: Settings) -> Registry:
+    """The aliases; patient with a database that a waiting worker is creating at this very moment."""
+    with registry(settings.registry_uri, settings.registry.timeout_s) as client:
+        return read_lineup(client)
+
+
+def switch_findings(client: Any, settings: Settings, bundle: Bundle) -> Iterator[Finding]:
+    """Whether each partition could go on with this bundle from what it has folded."""
+    count = settings.stream.partitions
+    for partition in range(count):
+        name = "switch" + (f" of partition {partition}" if count > 1 else "")
+        try:
+            now = read_moment(client, Topics(partition, count), ())
+        except SnapshotError as error:
+            yield Finding(name, "fail", str(error), "serve with the release that wrote the state")
+            continue
+        reach = {leader: track.last_open_time for leader, track in now.state.leaders.items()}
+        problem = Lineup(bundle).refusal(now.newest_open, reach)
+        if problem:
+            yield Finding(name, "fail", problem.partition(";")[0], "train it on bars up to now")
+        else:
+            folded = len(now.state.symbols)
+            told = (
+                f"goes on from {folded} folded symbols" if folded else "starts from the bundle's own states"
+            )
+            yield Finding(name, "pass", told)
+
+
+def worker_findings(settings: Settings, *, needed: bool) -> Iterator[Finding]:
+    """Whether a worker of each partition answers; a fresh one that waits for its first bundle does."""
+    for partition, address in enumerate(addresses(settings)):
+        told = report(address)
+        name = f"worker of partition {partition}"
+        if not told:
+            status = "fail" if needed else "warn"
+            yield Finding(name, status, f"nobody answers at {address}", "start it; set deploy.workers")  # type: ignore[arg-type]
+        elif (found := told.get("partition", partition)) != partition:
+            yield Finding(name, "fail", f"{address} serves partition {found}", "correct deploy.workers")
+        elif (why := serves(told, None)) is not None:
+            yield Finding(name, "warn", f"{address}: {why}")
+        else:
+            yield Finding(name, "pass", f"{address} serves {told.get('bundle')}")
