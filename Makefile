@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo test test-slow test-loop test-system lint types walls format schemas lock clean
+.PHONY: help install demo test test-slow test-loop test-system lint types audit walls format docs schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,12 +41,19 @@ lint: $(READY) ## style
 types: $(READY) ## strict types
 	$(BIN)/mypy
 
+audit: $(READY) ## secrets among the files, advisories about the locked dependencies
+	$(BIN)/python .ci/secret_scan.py
+	$(BIN)/python -m ops.security.audit requirements/lock.txt
+
 walls: $(READY) ## who may import whom
 	$(BIN)/lint-imports
 
 format: $(READY) ## rewrite to style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## write the generated pages anew
+	$(BIN)/python -m ops.docs
 
 schemas: $(READY) ## write contracts/schemas anew from the messages
 	$(BIN)/python -m contracts.schemas
