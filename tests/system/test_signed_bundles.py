@@ -36,6 +36,7 @@ def theirs(tmp_path: Path) -> KeyPair:
     return new_keys(tmp_path / "theirs")
 
 
+@pytest.mark.timeout(900)
 def test_a_foreign_bundle_is_not_released_and_never_served(
     tmp_path: Path, embedded_url: str, market: TestMarket, rival_market: TestMarket,
     ahead_market: TestMarket, ours: KeyPair, theirs: KeyPair,

@@ -64,7 +64,7 @@ class Desk:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == fails, done.stdout + done.stderr
@@ -103,6 +103,7 @@ def wait_bands(desk: Desk, count: int) -> None:
         wait_until(lambda: reader.xlen(TOPICS.bands(42)) == count, f"{count} bands")
 
 
+@pytest.mark.timeout(900)  # a dozen commands, each a process
 def test_each_role_does_its_work_and_nothing_is_refused(
     server: SecureServer, desk: Desk, market: TestMarket, rival_market: TestMarket
 ) -> None:
