@@ -10,7 +10,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
-__all__ = ["SteadyCluster", "beside", "connect", "connect_sync"]
+__all__ = ["SteadyCluster", "SteadySyncCluster", "beside", "connect", "connect_sync"]
 
 
 class SteadyCluster(RedisCluster):
@@ -20,6 +20,17 @@ class SteadyCluster(RedisCluster):
         """As the parent; raises redis.exceptions.ConnectionError where it says RedisClusterException."""
         try:
             return await super().execute_command(*args, **kwargs)
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
+
+
+class SteadySyncCluster(SyncCluster):
+    """The same for a blocking client."""
+
+    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
+        """As the parent; raises redis.exceptions.ConnectionError where it says RedisClusterException."""
+        try:
+            return super().execute_command(*args, **kwargs)  # type: ignore[no-untyped-call]
         except RedisClusterException as error:
             raise RedisConnectionError(str(error)) from error
 
@@ -39,14 +50,21 @@ def connect(url: str, *, cluster: bool = False, **options: Any) -> Any:
 
 
 def connect_sync(url: str, *, cluster: bool = False, **options: Any) -> Any:
-    """A blocking client, as `connect`; a cluster's raises redis.exceptions.RedisClusterException here."""
+    """A blocking client, as `connect`; a cluster is connected here.
+
+    Raises:
+        redis.exceptions.ConnectionError: no node of the cluster answers.
+    """
     if cluster:
-        return SyncCluster.from_url(url, require_full_coverage=False, **options)
+        try:
+            return SteadySyncCluster.from_url(url, require_full_coverage=False, **options)
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
     return SyncRedis.from_url(url, **options)
 
 
 def beside(redis: Any, key: str) -> dict[str, Any]:
     """Arguments that send a command without a key, such as TIME, to the node that holds `key`."""
-    if isinstance(redis, RedisCluster):
+    if isinstance(redis, (RedisCluster, SyncCluster)):
         return {"target_nodes": redis.get_node_from_key(key)}
     return {}

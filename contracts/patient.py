@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
@@ -24,21 +24,21 @@ TOLD_EVERY = 12
 class Patient:
     """Group reads to which a fault is a pause, up to five seconds, and an empty answer.
 
-    `beats` is the monotonic time of the last read that returned, by stream; `failures` how many failed in
-    a row, `trouble` what the last one said.
+    `beat` is the monotonic time of the last read that returned (0 before the first), `beats` the same by
+    stream; `failures` how many failed in a row, `trouble` what the last one said. `on_failure` is called once
+    for every failed read.
     """
 
+    beat = 0.0
     failures = 0
     trouble: str | None = None
+    on_failure: Callable[[], object] | None = None
 
     @property
     def beats(self) -> dict[str, float]:
         """When each stream's last read returned; a stream never read is not in it."""
         known: dict[str, float] = self.__dict__.setdefault("_beats", {})
         return known
-
-    def failed(self) -> None:
-        """Called once for every failed read; does nothing."""
 
     async def xreadgroup(
         self, groupname: str, consumername: str, streams: Mapping[Any, Any], *args: Any, **kwargs: Any
@@ -53,7 +53,8 @@ class Patient:
             if isinstance(error, ResponseError) and "NOGROUP" in str(error):
                 raise
             self.failures += 1
-            self.failed()
+            if self.on_failure is not None:
+                self.on_failure()
             self.trouble = f"{type(error).__name__}: {error}"
             if self.failures == 1 or self.failures % TOLD_EVERY == 0:
                 log.warning("reading %s failed %d times in a row: %s", names, self.failures, self.trouble)
@@ -63,8 +64,8 @@ class Patient:
             if self.failures:
                 log.warning("reading %s works again after %d failures", names, self.failures)
             self.failures, self.trouble = 0, None
-        for stream in streams:
-            self.beats[stream] = time.monotonic()
+        self.beat = time.monotonic()
+        self.beats.update(dict.fromkeys(streams, self.beat))
         return reply
 
 

@@ -11,10 +11,10 @@ from faststream.asgi import AsgiResponse, get
 from prometheus_client import make_asgi_app
 
 from contracts.model.grid import iso
+from contracts.patient import Patient
 from worker.measure import Gauges
 from worker.metrics import REGISTRY
 from worker.partition import Partition
-from worker.reader import Patient
 
 MAX_BACKLOG_ENTRIES = 1_000
 """Entries that may wait while ready: 50 symbols for three days, or seconds of work."""

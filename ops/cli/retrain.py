@@ -12,16 +12,17 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from contracts.connect import connect_sync
 from contracts.events import RetrainRequest, RetrainStatus
 from contracts.topics import RETRAIN_STATUS, Topics
 from ops.cli.options import Json, RedisUrl, settings_with
 from ops.console import FAILED, err, out, print_json, told_errors
 from ops.embedded import EmbeddedServer
+from ops.settings import RedisSettings
 
 EXAMPLE = 'Example: bands retrain --reason "a new venue was added" --wait'
 BLOCK_MS = 1_000
@@ -48,7 +49,7 @@ def run(
     with told_errors(), ExitStack() as stack:
         settings = settings_with(redis_url)
         url = settings.redis.effective_url or stack.enter_context(EmbeddedServer(settings.server_path)).url
-        client = _client(url, settings.redis.socket_timeout_s)
+        client = _client(url, settings.redis)
         now = datetime.now(UTC)
         request = RetrainRequest(
             id=f"manual-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}",
@@ -99,9 +100,11 @@ def follow(client: Any, run_id: str, after: str) -> Iterator[RetrainStatus]:
                     return
 
 
-def _client(url: str, timeout_s: float) -> Any:
+def _client(url: str, own: RedisSettings) -> Any:
     # Without retries: an XADD sent again after a lost reply would ask twice.
-    return Redis.from_url(url, socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0))
+    return connect_sync(
+        url, cluster=own.cluster, socket_timeout=own.socket_timeout_s, retry=Retry(NoBackoff(), 0)
+    )
 
 
 def _last(client: Any) -> str:

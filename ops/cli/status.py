@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from redis import Redis
 from redis.exceptions import RedisError
 from rich.table import Table
 
+from contracts.connect import beside, connect_sync
 from contracts.events import Band, DriftAlert, Outcome, Release
 from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP, Topics
@@ -61,9 +61,10 @@ def gather(settings: Settings) -> dict[str, Any]:
     if url is None:
         told["server"]["problem"] = "no embedded server runs; start one with `bands worker` or `bands server`"
         return told
-    client: Any = Redis.from_url(url, socket_timeout=3)
+    client: Any = None
     try:
-        info = client.info("server")
+        client = connect_sync(url, cluster=settings.redis.cluster, socket_timeout=3)
+        info = client.info("server", **beside(client, Topics(0, settings.stream.partitions).bars))
         told["server"] |= {
             "up": True,
             "version": f"{'valkey' if 'valkey_version' in info else 'redis'} "
@@ -77,7 +78,8 @@ def gather(settings: Settings) -> dict[str, Any]:
     except RedisError as error:
         told["server"]["problem"] = f"{type(error).__name__}: {error}"
     finally:
-        client.close()
+        if client is not None:
+            client.close()
     return told
 
 

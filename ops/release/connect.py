@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from redis import Redis
-
+from contracts.connect import connect_sync
 from ops.embedded import EmbeddedServer
 from ops.settings import Settings
 
@@ -21,4 +20,5 @@ def streams(settings: Settings) -> Iterator[Any]:
     """
     with ExitStack() as stack:
         url = settings.redis.effective_url or stack.enter_context(EmbeddedServer(settings.server_path)).url
-        yield stack.enter_context(Redis.from_url(url, socket_timeout=settings.redis.socket_timeout_s))
+        own = settings.redis
+        yield stack.enter_context(connect_sync(url, cluster=own.cluster, socket_timeout=own.socket_timeout_s))

@@ -13,16 +13,12 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 from contracts.topics import GROUP, Topics
 from ops.embedded import free_port
 from tests.market import TestMarket
-from worker import reader
 from worker.config import WorkerConfig
 from worker.health import MAX_BACKLOG_ENTRIES, Health
-from worker.reader import PatientRedis
 from worker.registry import RegistrySettings
 from worker.service import BAD_BUNDLE, FENCED, STOPPED, Worker, serve
 from worker.upkeep import end_tasks
@@ -151,38 +147,3 @@ class TestHealth:
         assert health.problems() == ["lease: not held"]
         os.kill(os.getpid(), signal.SIGTERM)
         assert await running == STOPPED
-
-
-class TestPatientRedis:
-    """A failed read is a pause and an empty answer; only a lost group is an error."""
-
-    async def test_a_lost_group_is_raised(self, embedded_url: str) -> None:
-        client: Any
-        async with PatientRedis.from_url(embedded_url) as client:
-            with pytest.raises(ResponseError, match="NOGROUP"):
-                await client.xreadgroup("nobody", "c", {"nothing": ">"})
-
-    async def test_a_dead_server_is_a_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reader, "FIRST_PAUSE_S", 0.001)
-        client: Any
-        async with PatientRedis.from_url(f"redis://127.0.0.1:{free_port()}", retry=None) as client:
-            for failures in (1, 2, 3):
-                assert await client.xreadgroup(GROUP, "c", {TOPICS.bars: ">"}) == []
-                assert client.failures == failures
-            assert client.trouble is not None
-            assert RedisConnectionError.__name__ in client.trouble
-            assert client.beat > 0
-
-    async def test_it_recovers(self, embedded_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reader, "FIRST_PAUSE_S", 0.001)
-        client: Any
-        async with PatientRedis.from_url(embedded_url) as client:
-            await client.set(TOPICS.bars, "a string")
-            assert await client.xreadgroup(GROUP, "c", {TOPICS.bars: ">"}) == []
-            assert "WRONGTYPE" in (client.trouble or "")
-            await client.delete(TOPICS.bars)
-            await client.xgroup_create(TOPICS.bars, GROUP, mkstream=True)
-            await client.xadd(TOPICS.bars, {"a": "b"})
-            ((_, [(_, fields)]),) = await client.xreadgroup(GROUP, "c", {TOPICS.bars: ">"})
-            assert fields == {b"a": b"b"}
-            assert (client.failures, client.trouble) == (0, None)

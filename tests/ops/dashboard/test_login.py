@@ -90,7 +90,9 @@ def test_without_signing_in_there_is_nothing_but_the_form() -> None:
     assert browser.get("/login").status_code == 200
 
 
-@pytest.mark.parametrize("kept", [PASSWORD, generate_password_hash(PASSWORD, "pbkdf2:sha256:1000")])
+@pytest.mark.parametrize(
+    "kept", [PASSWORD, generate_password_hash(PASSWORD, "pbkdf2:sha256:1000")], ids=["plain", "hashed"]
+)
 def test_the_password_opens_the_page_and_signing_out_closes_it(kept: str) -> None:
     browser = client(kept)
     assert sign_in(browser, "a-wrong-secret").status_code == 401
