@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,11 @@ log = logging.getLogger(__name__)
 
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
+
+
+DRAFT = ".download."
+DRAFT_MAX_AGE_S = 3_600.0
+"""A look may take `RegistrySettings.timeout_s`, a minute."""
 
 
 class FetchError(UnavailableError):
@@ -252,7 +259,8 @@ def _download(version: Any, tracking_uri: str, cache: Path, trusted: TrustedKeys
         else:
             return folder
     # Without dst_path a local store would hand out, and write into, its own folder.
-    draft = Path(tempfile.mkdtemp(prefix=".download.", dir=cache))
+    _drop_old_drafts(cache)
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=cache))
     try:
         got = Path(
             download_artifacts(artifact_uri=version.source, dst_path=str(draft), tracking_uri=tracking_uri)
@@ -267,6 +275,14 @@ def _download(version: Any, tracking_uri: str, cache: Path, trusted: TrustedKeys
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return folder
+
+
+def _drop_old_drafts(cache: Path) -> None:
+    """Remove what a look that was killed has left; one that runs is younger than that."""
+    for draft in cache.glob(f"{DRAFT}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - draft.stat().st_mtime > DRAFT_MAX_AGE_S:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _main() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,15 @@ def test_whatever_prevents_a_swap_is_noted_and_the_old_lineup_serves_on(
     asyncio.run(follower.look())
     assert partition.lineup is new
     assert not health.notes
+
+
+def test_what_a_killed_look_has_left_is_removed(duel: str, market: TestMarket, tmp_path: Path) -> None:
+    old, young = tmp_path / ".download.old", tmp_path / ".download.young"
+    for draft in (old, young):
+        draft.mkdir()
+        (draft / "forest.npz").touch()
+    two_hours_ago = time.time() - 7_200
+    os.utime(old, (two_hours_ago, two_hours_ago))
+    assert look_up(duel, "champion", None, tmp_path)["champion"]["sha256"] == market.bundle.sha256
+    assert not old.exists()
+    assert young.exists()
