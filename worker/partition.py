@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from contracts.lease import Lease
 from contracts.model.bundle import Bundle
 from contracts.model.grid import close_time
 from contracts.model.intake import SymbolFold
@@ -24,7 +25,6 @@ from worker.bars import Backlog, BarsStream, RawEntry
 from worker.book import Book
 from worker.commit import Answer, Commit, Committer, Retention
 from worker.engine import Engine
-from worker.lease import Lease
 from worker.lineup import Lineup
 from worker.metrics import COMMITS
 from worker.outcomes import OutcomesStream

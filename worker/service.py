@@ -20,6 +20,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from contracts.connect import connect
+from contracts.lease import Lease
 from contracts.model.bundle import BundleError
 from contracts.topics import GROUP
 from worker.asyncapi import specification
@@ -27,7 +28,6 @@ from worker.config import WorkerConfig
 from worker.drift import preload
 from worker.follow import Follower, first_lineup
 from worker.health import Health, health_routes
-from worker.lease import Lease
 from worker.lineup import Lineup
 from worker.measure import describe
 from worker.metrics import REGISTRY
@@ -82,7 +82,7 @@ class Worker:
             protocol=2,
             retry=retry,
         )
-        self._lease = Lease(self._redis, config.topics, config.lease_ttl_ms)
+        self._lease = Lease(self._redis, config.topics.lease, config.topics.epoch, config.lease_ttl_ms)
         describe(config.topics)
         self._tracing = start_tracing(config.tracing, config.topics)
         self._partition = Partition(

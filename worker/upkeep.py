@@ -11,9 +11,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from contracts.lease import Lease
 from worker.bars import RawEntry
 from worker.health import Health
-from worker.lease import Lease
 from worker.partition import FencedError, Partition
 from worker.partition_log import PartitionLog, about
 

@@ -9,6 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from contracts.events import RetrainRequest, RetrainStatus
+from contracts.lease import Lease
 from contracts.topics import (
     RETRAIN_ACCEPTED,
     RETRAIN_ENDED,
@@ -18,7 +19,7 @@ from contracts.topics import (
     RETRAIN_SCHEDULED,
     RETRAIN_STATUS,
 )
-from offline.retrain.lock import FencedError, RetrainLock
+from offline.retrain.fenced import FencedError
 from offline.retrain.requests import Entry
 
 ENDED_KEPT = 10_000
@@ -51,7 +52,7 @@ class Desk:
     Cut off in between, the request is served again, its id is found to have ended, and it is acknowledged.
     """
 
-    def __init__(self, redis: Redis, lock: RetrainLock, status_maxlen: int, *, cluster: bool = False) -> None:
+    def __init__(self, redis: Redis, lock: Lease, status_maxlen: int, *, cluster: bool = False) -> None:
         self._redis: Any = redis
         self._cluster = cluster
         self._lock = lock

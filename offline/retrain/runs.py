@@ -22,10 +22,10 @@ from contracts.topics import RETRAIN_RUN
 from offline.retrain.archive import archive_bars
 from offline.retrain.config import RetrainerConfig
 from offline.retrain.desk import Answer, Desk
+from offline.retrain.fenced import FencedError
 from offline.retrain.health import Health
 from offline.retrain.inbox import Inbox
 from offline.retrain.job import Job, Result, Stage, StopAskedError
-from offline.retrain.lock import FencedError
 from offline.retrain.metrics import ARCHIVED, RESUMES, RUNS
 from offline.retrain.patience import in_thread, patiently
 from offline.retrain.reporter import Reporter

@@ -23,13 +23,14 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from contracts.connect import connect
-from contracts.topics import RETRAIN_CONSUMER, RETRAIN_GROUP, RETRAIN_LEASE
+from contracts.lease import Lease
+from contracts.topics import RETRAIN_CONSUMER, RETRAIN_EPOCH, RETRAIN_GROUP, RETRAIN_LEASE
 from offline.retrain.config import RetrainerConfig
 from offline.retrain.desk import Desk
+from offline.retrain.fenced import FencedError
 from offline.retrain.health import Health, health_routes
 from offline.retrain.inbox import Inbox
 from offline.retrain.job import Job
-from offline.retrain.lock import FencedError, RetrainLock
 from offline.retrain.metrics import REGISTRY, begin
 from offline.retrain.patience import end_tasks, patiently
 from offline.retrain.reader import PatientBroker, entry_ids, keep_raw
@@ -86,7 +87,7 @@ class Retrainer:
             protocol=2,
             retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), SCRIPT_RETRIES),
         )
-        self._lock = RetrainLock(self._redis, config.lease_ttl_ms)
+        self._lock = Lease(self._redis, RETRAIN_LEASE, RETRAIN_EPOCH, config.lease_ttl_ms)
         self._desk = Desk(self._redis, self._lock, config.status_maxlen, cluster=config.cluster)
         self._inbox = Inbox(self._redis, config.topics)
         self._runs = Runs(config, self._redis, self._desk, self._inbox, self.health, job, champion)

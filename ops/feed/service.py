@@ -14,12 +14,13 @@ from aiohttp import web
 from redis.exceptions import RedisError
 
 from contracts.errors import BadInputError
+from contracts.lease import Lease
+from contracts.topics import FEED_EPOCH, FEED_LEASE
 from ops.feed.config import FeedConfig
 from ops.feed.exchange import Exchange, ExchangeError
 from ops.feed.feed import Feed
 from ops.feed.health import Health, application
 from ops.feed.hints import keep_listening
-from ops.feed.lease import FeedLease, FencedError
 from ops.feed.names import Instrument
 from ops.feed.outbox import Outbox
 
@@ -35,13 +36,17 @@ TOLD_EVERY_S = 60.0
 CLOSE_S = 3.0
 
 
+class FencedError(RuntimeError):
+    """Another feed holds the lease: this one must stop."""
+
+
 class FeedService:
     """One feed served by one process. `redis` is an asyncio client, of a server or of a cluster."""
 
     def __init__(self, config: FeedConfig, redis: Any) -> None:
         self._config = config
         self._redis = redis
-        self._lease = FeedLease(redis, config.lease_ttl_ms)
+        self._lease = Lease(redis, FEED_LEASE, FEED_EPOCH, config.lease_ttl_ms)
         self._exchange = Exchange(config.exchange, base_url=config.base_url, timeout_s=config.timeout_s)
         self.health = Health(config.exchange)
         self._feed: Feed | None = None

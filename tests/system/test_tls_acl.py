@@ -15,14 +15,14 @@ import pytest
 
 from contracts.connect import connect
 from contracts.events import Band
-from contracts.topics import RELEASES, RETRAIN_STATUS
+from contracts.lease import Lease
+from contracts.topics import FEED_EPOCH, FEED_LEASE, RELEASES, RETRAIN_STATUS
 from offline.hpo.crew import redis_crew
 from offline.hpo.storage import REDIS_PREFIX, open_storage
 from offline.registry import publish, sqlite_uri
 from ops.dashboard.cache import Cache
 from ops.dashboard.reader import Reader
 from ops.embedded import free_port
-from ops.feed.lease import FeedLease
 from ops.feed.outbox import Outbox, Outgoing
 from ops.notify.sources import Positions, sources
 from ops.security.check import differences
@@ -194,7 +194,7 @@ async def test_the_feed_sends_and_remembers(server: SecureServer, market: TestMa
     url = server.settings("feed").effective_url
     assert url is not None
     redis = connect(url, protocol=2)
-    lease = FeedLease(redis, 5_000)
+    lease = Lease(redis, FEED_LEASE, FEED_EPOCH, 5_000)
     assert await lease.acquire() is None
     assert await lease.renew() is None
     outbox = Outbox(redis, 1, None)

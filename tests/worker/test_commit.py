@@ -10,9 +10,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from contracts.lease import Lease
 from contracts.topics import GROUP, Topics
 from worker.commit import Answer, Commit, Committer, Retention
-from worker.lease import Lease
 from worker.step import Event
 
 TOPICS = Topics()
@@ -68,7 +68,7 @@ async def bench(redis_url: str) -> AsyncIterator[Bench]:
     await redis.xgroup_create(TOPICS.bars, GROUP, id="0", mkstream=True)
     ids = [(await redis.xadd(TOPICS.bars, {"data": str(n)})).decode() for n in range(6)]
     await redis.xreadgroup(GROUP, TOPICS.consumer, {TOPICS.bars: ">"})
-    lease = Lease(redis, TOPICS, ttl_ms=60_000)
+    lease = Lease(redis, TOPICS.lease, TOPICS.epoch, ttl_ms=60_000)
     assert await lease.acquire() is None
     yield Bench(redis, Committer(redis, TOPICS), lease, ids)
     await redis.aclose()
@@ -214,7 +214,7 @@ class TestLease:
     """Who owns a partition."""
 
     async def test_a_second_owner_waits(self, bench: Bench) -> None:
-        second = Lease(bench.redis, TOPICS, ttl_ms=60_000)
+        second = Lease(bench.redis, TOPICS.lease, TOPICS.epoch, ttl_ms=60_000)
         assert await second.acquire() == bench.lease.token
         assert await second.renew() == bench.lease.token
         await bench.lease.release()
@@ -229,13 +229,13 @@ class TestLease:
         assert bench.lease.token == token
 
     async def test_releasing_another_owners_lease_does_nothing(self, bench: Bench) -> None:
-        stranger = Lease(bench.redis, TOPICS, ttl_ms=60_000)
+        stranger = Lease(bench.redis, TOPICS.lease, TOPICS.epoch, ttl_ms=60_000)
         stranger.token = "9:nobody"
         await stranger.release()
         assert await bench.lease.renew() is None
 
     async def test_it_expires(self, bench: Bench) -> None:
         await bench.lease.release()
-        brief = Lease(bench.redis, TOPICS, ttl_ms=30)
+        brief = Lease(bench.redis, TOPICS.lease, TOPICS.epoch, ttl_ms=30)
         await brief.acquire()
         assert 0 < await bench.redis.pttl(TOPICS.lease) <= 30

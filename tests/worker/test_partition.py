@@ -17,11 +17,11 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contracts.events import Bar, DeadLetter
+from contracts.lease import Lease
 from contracts.topics import GROUP, Topics
 from tests.behaviour.harness import Truth
 from tests.market import TestMarket
 from worker.bars import RawEntry
-from worker.lease import Lease
 from worker.lineup import Lineup
 from worker.metrics import REGISTRY
 from worker.partition import FencedError, Limits, Partition
@@ -78,7 +78,7 @@ class Bench:
         """Take the lease, whoever holds it, and start."""
         await self.redis.delete(TOPICS.lease)
         client = redis or self.redis
-        lease = Lease(client, TOPICS, ttl_ms=60_000)
+        lease = Lease(client, TOPICS.lease, TOPICS.epoch, ttl_ms=60_000)
         assert await lease.acquire() is None
         partition = Partition(client, TOPICS, lease, limits=limits, **more)
         await partition.start(Lineup(self.market.bundle))

@@ -11,10 +11,12 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from contracts.events import RetrainRequest, RetrainStatus
+from contracts.lease import Lease
 from contracts.topics import (
     RETRAIN_ACCEPTED,
     RETRAIN_CONSUMER,
     RETRAIN_ENDED,
+    RETRAIN_EPOCH,
     RETRAIN_GROUP,
     RETRAIN_LEASE,
     RETRAIN_RUN,
@@ -22,8 +24,8 @@ from contracts.topics import (
     Topics,
 )
 from offline.retrain.desk import Answer, Desk
+from offline.retrain.fenced import FencedError
 from offline.retrain.inbox import Inbox
-from offline.retrain.lock import FencedError, RetrainLock
 from offline.retrain.requests import Entry
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -36,7 +38,7 @@ class Office:
 
     def __init__(self, url: str, partitions: int = 1) -> None:
         self.redis: Any = Redis.from_url(url)
-        self.lock = RetrainLock(self.redis, 60_000)
+        self.lock = Lease(self.redis, RETRAIN_LEASE, RETRAIN_EPOCH, 60_000)
         self.desk = Desk(self.redis, self.lock, 1_000)
         self.inbox = Inbox(self.redis, [Topics(p, partitions) for p in range(partitions)])
 

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contracts.connect import connect
 from contracts.model.grid import BAR_SECONDS
-from contracts.topics import FEED_SENT, Topics, partition_of
+from contracts.topics import FEED_EPOCH, FEED_LEASE, FEED_SENT, Topics, partition_of
 from ops.feed.metrics import LATE, MISSING, REFUSED, REVISED
 from tests.ops.feed.rig import BEFORE, SYMBOLS, Rig, at, bar_open
 from tests.servers import ServerProcess
@@ -248,15 +248,15 @@ async def test_with_partitions_each_bar_goes_home_and_the_leaders_everywhere(emb
 
 
 async def test_the_feeds_role_suffices(crash_server: ServerProcess) -> None:
-    commands = "+xadd +get +set +eval +evalsha +hget +hset +hgetall +pexpire +incr +del"
+    commands = "+xadd +get +set +eval +evalsha +script|load +hget +hset +hgetall +pexpire +incr +del"
     rules = f"on >secret resetkeys ~feed.* %W~bars.4h* -@all {commands}"
     crash_server.client().execute_command("ACL", "SETUSER", "feed", *rules.split())
     url = crash_server.url
     redis = connect(url, protocol=2, username="feed", password="secret")
     async with Rig(url, redis=redis) as rig:
-        from ops.feed.lease import FeedLease
+        from contracts.lease import Lease
 
-        lease = FeedLease(redis, 1_000)
+        lease = Lease(redis, FEED_LEASE, FEED_EPOCH, 1_000)
         assert await lease.acquire() is None
         assert await lease.renew() is None
         await rig.look(2)

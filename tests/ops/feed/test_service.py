@@ -17,9 +17,9 @@ from redis import Redis
 
 from contracts.connect import connect
 from contracts.events import Bar
-from contracts.topics import FEED_LEASE, Topics
+from contracts.lease import Lease
+from contracts.topics import FEED_EPOCH, FEED_LEASE, Topics
 from ops.embedded import free_port
-from ops.feed.lease import FeedLease
 from ops.mock_exchange import Market, MarketClock, MockExchange
 from tests.behaviour.harness import wait_until
 from tests.ops.feed.rig import BEFORE, PAIRS, at, histories
@@ -166,7 +166,7 @@ def test_without_a_websocket_it_polls_and_says_so(
 
 async def test_a_lease_has_one_holder_and_a_growing_epoch(redis_url: str) -> None:
     redis = connect(redis_url, protocol=2)
-    one, two = FeedLease(redis, 60_000), FeedLease(redis, 60_000)
+    one, two = Lease(redis, FEED_LEASE, FEED_EPOCH, 60_000), Lease(redis, FEED_LEASE, FEED_EPOCH, 60_000)
     assert await one.acquire() is None
     assert await one.acquire() is None
     assert await two.acquire() == one.token

@@ -1,30 +1,26 @@
-"""Who owns a partition: a lease with a time to live and a fencing token that never repeats."""
+"""Who may work: a lease with a time to live and a fencing token that never repeats."""
 
 from __future__ import annotations
 
 import uuid
-
-from redis.asyncio import Redis
-
-from contracts.topics import Topics
+from typing import Any
 
 _ACQUIRE = """#!lua
 local owner = redis.call('GET', KEYS[1])
 if owner then
   return { 0, owner }
 end
-local epoch = redis.call('INCR', KEYS[2])
-local token = epoch .. ':' .. ARGV[1]
+local token = redis.call('INCR', KEYS[2]) .. ':' .. ARGV[1]
 redis.call('SET', KEYS[1], token, 'PX', ARGV[2])
 return { 1, token }
 """
 
 _RENEW = """#!lua
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  return redis.call('GET', KEYS[1]) or ''
+local owner = redis.call('GET', KEYS[1])
+if owner == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return ARGV[1]
+return owner or ''
 """
 
 _RELEASE = """#!lua
@@ -36,21 +32,29 @@ return 0
 
 
 class Lease:
-    """One partition's lease. `token` is `epoch:identity`; the epoch grows with every owner."""
+    """One lease among all who ask for `key`. `token` is `epoch:identity`; the epoch grows with every owner.
 
-    def __init__(self, redis: Redis, topics: Topics, ttl_ms: int) -> None:
-        self._key = topics.lease
-        self._epoch = topics.epoch
+    Every method raises `redis.exceptions.RedisError` while the server is away.
+
+    Args:
+        redis: an asyncio client of a server or a cluster.
+        key: holds the owner's token.
+        epoch_key: counts the leases ever taken; on a cluster in the slot of `key`.
+        ttl_ms: how long a silent owner keeps it, milliseconds.
+    """
+
+    def __init__(self, redis: Any, key: str, epoch_key: str, ttl_ms: int) -> None:
         self.ttl_ms = ttl_ms
+        self.token = ""
+        self._keys = [key, epoch_key]
         self._identity = uuid.uuid4().hex
         self._acquire = redis.register_script(_ACQUIRE)
         self._renew = redis.register_script(_RENEW)
         self._release = redis.register_script(_RELEASE)
-        self.token = ""
 
     @property
     def epoch(self) -> int:
-        """The number of this lease among all ever taken of the partition; 0 before the first."""
+        """The number of this lease among all ever taken; 0 before the first."""
         return int(self.token.split(":")[0]) if self.token else 0
 
     async def acquire(self) -> str | None:
@@ -58,18 +62,18 @@ class Lease:
 
         An owner of this very process counts as free: after a lost reply the lease is already ours.
         """
-        taken, owner = await self._acquire(keys=[self._key, self._epoch], args=[self._identity, self.ttl_ms])
-        token = owner.decode()
+        taken, owner = await self._acquire(keys=self._keys, args=[self._identity, self.ttl_ms])
+        token = str(owner.decode())
         if taken or token.endswith(self._identity):
             self.token = token
             return None
-        return str(token)
+        return token
 
     async def renew(self) -> str | None:
         """Extend the lease; return None when it is still ours, else whose it is ('' for nobody's)."""
-        owner = (await self._renew(keys=[self._key], args=[self.token, self.ttl_ms])).decode()
+        owner = str((await self._renew(keys=self._keys[:1], args=[self.token, self.ttl_ms])).decode())
         return None if owner == self.token else owner
 
     async def release(self) -> None:
         """Give the lease back, if it is still ours."""
-        await self._release(keys=[self._key], args=[self.token])
+        await self._release(keys=self._keys[:1], args=[self.token])
