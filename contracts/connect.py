@@ -66,5 +66,8 @@ def connect_sync(url: str, *, cluster: bool = False, **options: Any) -> Any:
 def beside(redis: Any, key: str) -> dict[str, Any]:
     """Arguments that send a command without a key, such as TIME, to the node that holds `key`."""
     if isinstance(redis, (RedisCluster, SyncCluster)):
-        return {"target_nodes": redis.get_node_from_key(key)}
+        try:
+            return {"target_nodes": redis.get_node_from_key(key)}
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
     return {}

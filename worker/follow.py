@@ -19,7 +19,7 @@ from worker.health import Health
 from worker.lineup import Lineup
 from worker.metrics import REGISTRY_POLLS, REGISTRY_SEEN
 from worker.partition import FencedError, Partition, RefusedError
-from worker.registry import FetchError, RegistrySettings, fetch_lineup, kept_lineup
+from worker.registry import FetchError, RefusedBundleError, RegistrySettings, fetch_lineup, kept_lineup
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ async def first_lineup(config: WorkerConfig, health: Health) -> Lineup:
         try:
             lineup = await fetch_lineup(config.registry)
         except FetchError as error:
-            REGISTRY_POLLS.labels("failed").inc()
+            REGISTRY_POLLS.labels("refused" if isinstance(error, RefusedBundleError) else "failed").inc()
             kept = kept_lineup(config.registry)
             if kept is not None:
                 health.notes[REGISTRY] = f"serving the local copy: {error}"
@@ -107,6 +107,10 @@ class Follower:
             if lineup.key != self._partition.lineup.key:
                 await self._partition.swap(lineup)
             notes.pop(SWAP, None)
+        except RefusedBundleError as error:
+            REGISTRY_POLLS.labels("refused").inc()
+            REGISTRY_SEEN.set(time.time())
+            self._note(REGISTRY, str(error))
         except FetchError as error:
             REGISTRY_POLLS.labels("failed").inc()
             self._note(REGISTRY, str(error))

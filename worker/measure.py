@@ -47,7 +47,8 @@ class Gauges:
             return
         metrics.LAG.set(partition.backlog.lag)
         metrics.PENDING.set(partition.backlog.pending)
-        metrics.LEASE_EPOCH.set(partition.lease.epoch)
+        held = time.monotonic() < health.lease_until
+        metrics.LEASE_EPOCH.set(partition.lease.epoch if held else 0)
         metrics.NEWEST.set(partition.newest_close or 0)
         if partition.lineup is not self._lineup:
             self._lineup = partition.lineup

@@ -57,6 +57,14 @@ class FetchError(UnavailableError):
     """The lineup could not be fetched; the message says why and what to do."""
 
 
+class RefusedBundleError(FetchError):
+    """The registry answered, and what its alias points at is not to be believed."""
+
+
+REFUSED = 3
+"""The child's exit code for that."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """Where the aliases are looked up, and how long that may take.
@@ -185,14 +193,16 @@ async def _ask(settings: RegistrySettings) -> dict[str, Any]:
         if child.returncode is None:
             child.kill()
             await child.wait()
+    said = _masked((err.decode(errors="replace").strip().splitlines() or ["no output"])[-1])
+    if child.returncode == REFUSED:
+        raise RefusedBundleError(f"{BUNDLE_MODEL}@{settings.alias} was refused: {said}")
     if child.returncode != 0:
-        last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
         raise FetchError(
-            f"expected {BUNDLE_MODEL}@{settings.alias} in the registry, found: {last[0]}; publish a bundle "
+            f"expected {BUNDLE_MODEL}@{settings.alias} in the registry, found: {said}; publish a bundle "
             "with `bands publish`, or serve a folder with --bundle"
         )
     if err.strip():
-        log.warning("registry: %s", err.decode(errors="replace").strip().splitlines()[-1])
+        log.warning("registry: %s", said)
     answer: dict[str, Any] = json.loads(out.splitlines()[-1])
     return answer
 
@@ -210,7 +220,7 @@ def look_up(
     client = MlflowClient(tracking_uri, tracking_uri)
     aliases = client.get_registered_model(BUNDLE_MODEL).aliases  # both in one read: never a torn pair
     if champion not in aliases:
-        raise BundleError(f"Registered model alias {champion} not found.")
+        raise FetchError(f"Registered model alias {champion} not found.")
     version = client.get_model_version(BUNDLE_MODEL, str(aliases[champion]))
     told: dict[str, Any] = {
         "champion": _told(version, tracking_uri, cache, trusted),
@@ -224,9 +234,14 @@ def look_up(
             share = _share(rival.tags.get(SHARE_TAG, "0"))
             told |= {"challenger": _told(rival, tracking_uri, cache, trusted), "share": share}
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the champion away
-            told["left_out"] = f"{type(error).__name__}: {error}"
+            told["left_out"] = _masked(f"{type(error).__name__}: {error}")
             log.warning("no shadow: %s", told["left_out"])
     return told
+
+
+def _masked(told: str) -> str:
+    """Without the credentials of a URL: MLflow quotes the whole of it."""
+    return re.sub(r"//[^/@\s]*@", "//***@", told)
 
 
 def _share(tag: str) -> float:
@@ -293,8 +308,12 @@ def _main() -> None:
     parser.add_argument("--challenger")
     parser.add_argument("--trusted", type=Path, action="append", default=[])
     asked = parser.parse_args()
-    trusted = TrustedKeys.of(asked.trusted)
-    told = look_up(os.environ[TRACKING_URI], asked.alias, asked.challenger, asked.cache, trusted)
+    try:
+        trusted = TrustedKeys.of(asked.trusted)
+        told = look_up(os.environ[TRACKING_URI], asked.alias, asked.challenger, asked.cache, trusted)
+    except (BundleError, SignatureError) as error:
+        log.error("%s", error)  # noqa: TRY400 - one line for the parent
+        sys.exit(REFUSED)
     sys.stdout.write(json.dumps(told) + "\n")
 
 

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from contracts.connect import connect
 from contracts.lease import Lease
-from contracts.model.bundle import BundleError
+from contracts.model.bundle import BundleError, SignatureError
 from contracts.topics import GROUP
 from worker.asyncapi import specification
 from worker.config import WorkerConfig
@@ -159,7 +159,7 @@ class Worker:
             case FencedError():
                 log.critical("%s", error)
                 return FENCED
-            case BundleError():
+            case BundleError() | SignatureError():
                 log.critical("%s", error)
                 return BAD_BUNDLE
         log.critical("the worker failed", exc_info=error)

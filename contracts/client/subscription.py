@@ -51,10 +51,12 @@ class Subscription(Generic[E]):
         streams.check(self._given)
         checked_start(start)
         self._client = connect(url, cluster=cluster, options=options)
-        self._patience = Patience(place(url), patience_s)
         # A cluster reads only what one node holds in one command; a single server reads everything at once.
         groups = streams.groups if cluster else (tuple(s for group in streams.groups for s in group),)
-        self._readers = [Reader(self._client, group, self._patience, on_gap) for group in groups]
+        # Each partition's own: one that answers must not hide another that does not.
+        self._readers = [
+            Reader(self._client, group, Patience(place(url), patience_s), on_gap) for group in groups
+        ]
         self._reads: dict[asyncio.Task[list[Entry]], Reader] = {}
         self._found: deque[Entry] = deque()
         self._position: dict[str, str] = dict(self._given)

@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from contracts.events import RetrainRequest, RetrainStatus
 from contracts.lease import Lease
@@ -112,7 +113,12 @@ class Desk:
             self._maxlen,
             ENDED_KEPT,
         )
-        await self._acknowledge(entry)
+        try:
+            await self._acknowledge(entry)
+        except (RedisError, OSError):
+            if answer is not Answer.OK:
+                raise
+            # Still pending: served again, it is found to have ended, and acknowledged.
         return answer
 
     async def raise_once(self, stream: str, month: str, request: RetrainRequest | None) -> bool:

@@ -16,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Keys that sign bundles: a private one for who trains, a public one for who serves.",
+    epilog="Example: bands keys new --out secrets/signing",
 )
 
 

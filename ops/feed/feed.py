@@ -10,8 +10,6 @@ from calendar import timegm
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
-
 from contracts.model.candle import Candle
 from contracts.model.grid import BAR_SECONDS, close_time, iso
 from ops.feed.config import FeedConfig
@@ -64,13 +62,8 @@ class Feed:
         self._tracks = {one.name: Track(one.name) for one in instruments}
         self._asking: dict[str, _Asking] = {}
         self._slot = 0
-        self._knows_sent = False
         self._held_since: float | None = None
         health.tracks = self._tracks
-
-    def forget(self) -> None:
-        """What was sent is no longer certain: read it again before the next bar."""
-        self._knows_sent = False
 
     async def cycle(self) -> float:
         """Look once, and send what is due; how long to sleep before the next look, seconds.
@@ -105,15 +98,13 @@ class Feed:
         self.wake.clear()
 
     async def _recover(self, now: float) -> None:
-        if self._knows_sent:
-            return
+        # At every look: a server that failed over and lost its last second says so in no other way.
         await self._owned()
         sent = await self._outbox.recover(now)
         for name, track in self._tracks.items():
             last = _epoch(sent[name]) if name in sent else None
             if track.last != last:
                 self._tracks[name] = Track(name, last)
-        self._knows_sent = True
 
     def _is_due(self, name: str, now: float, monotonic: float) -> bool:
         asking = self._asking.get(name, _Asking())
@@ -187,20 +178,21 @@ class Feed:
             ),
             key=lambda one: one.order,
         )
+        away: dict[str, Exception] = {}
         for start in range(0, len(outgoing), BATCH):
-            batch = outgoing[start : start + BATCH]
+            batch = [one for one in outgoing[start : start + BATCH] if one.name not in away]
             await self._owned()
-            try:
-                await self._outbox.send(batch)
-            except (RedisError, OSError):
-                self.forget()
-                raise
+            away |= await self._outbox.send(batch)
             for one in batch:
+                if one.name in away:
+                    continue
                 self._tracks[one.name] = self._tracks[one.name].sent(one.candle)
                 SENT.labels(one.name, one.origin).inc()
                 NEWEST.labels(one.name).set(close_time(one.candle.open_time))
         if outgoing:
             log.info("sent %d bars, up to the close of %s", len(outgoing), iso(outgoing[-1].order[0]))
+        for error in away.values():
+            raise error
 
     async def _owned(self) -> None:
         """Wait until the lease is ours for certain; losing it to another ends the process elsewhere."""

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.exceptions import RedisError
+
 from contracts.events import Bar
 from contracts.events.bar import Origin
 from contracts.model.candle import Candle
@@ -97,23 +99,38 @@ class Outbox:
         await self._append(again)
         return await self._sent() if again else sent
 
-    async def send(self, bars: Sequence[Outgoing]) -> None:
-        """Send at most `BATCH` bars in their order, and record them as sent."""
+    async def send(self, bars: Sequence[Outgoing]) -> dict[str, Exception]:
+        """Send at most `BATCH` bars in their order, and record them as sent.
+
+        On a cluster the stream of a partition may be away alone: what was met there, by the names of the
+        symbols whose bars could not all be sent.
+        """
         items = [
             {"symbol": one.name, "open_time": iso(one.candle.open_time), "entries": self._entries(one.bar())}
             for one in sorted(bars, key=lambda one: one.order)
         ]
         await self._redis.set(FEED_INTENT, json.dumps(items))
-        await self._append(items)
+        return await self._append(items)
 
-    async def _append(self, items: Sequence[dict[str, Any]]) -> None:
+    async def _append(self, items: Sequence[dict[str, Any]]) -> dict[str, Exception]:
         last: dict[str, str] = {}
+        away: dict[str, Exception] = {}
+        undelivered: dict[str, Exception] = {}
         for item in items:
+            symbol = item["symbol"]
             for stream, data in item["entries"]:
-                await self._redis.xadd(stream, {"data": data})
-            last[item["symbol"]] = item["open_time"]
+                if stream not in away and symbol not in undelivered:
+                    try:
+                        await self._redis.xadd(stream, {"data": data})
+                    except (RedisError, OSError) as error:
+                        away[stream] = error
+                if stream in away:
+                    undelivered.setdefault(symbol, away[stream])
+            if symbol not in undelivered:
+                last[symbol] = item["open_time"]
         if last:
             await self._redis.eval(_ADVANCE, 1, FEED_SENT, *(word for pair in last.items() for word in pair))
+        return undelivered
 
     async def _sent(self) -> dict[str, str]:
         found = await self._redis.hgetall(FEED_SENT)

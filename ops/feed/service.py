@@ -150,7 +150,7 @@ class FeedService:
                         log.info("%s answers again", part)
                 await feed.sleep(sleep_s)
                 continue
-            await asyncio.sleep(min(pause, longest))
+            await feed.sleep(min(pause, longest))
             pause = min(2 * pause, longest)
 
     async def _take_lease(self) -> None:
@@ -180,8 +180,6 @@ class FeedService:
                 owner = await self._lease.renew()
                 if owner == "":
                     log.warning("lease %s ran out", self._lease.token)
-                    if self._feed is not None:
-                        self._feed.forget()
                     owner = await self._lease.acquire()
             except (RedisError, OSError) as error:
                 self._trouble("lease", error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class Positions:
             # A lost hash must not lose what follows: an unknown position is the beginning.
             after = known.get(stream, BEGINNING)
             for entry, fields in self._redis.xrange(stream, min=f"({after}", count=page):
-                found.append(Waiting(stream, entry.decode(), fields.get(b"data", b"")))
+                found.append(Waiting(stream, entry.decode(), _data(fields)))
         yield from sorted(found, key=lambda one: one.appended_ms)  # stable: each stream keeps its order
 
     def done(self, one: Waiting) -> None:
@@ -70,3 +71,11 @@ class Positions:
     def _newest(self, stream: str) -> str:
         newest = self._redis.xrevrange(stream, count=1)
         return newest[0][0].decode() if newest else BEGINNING
+
+
+def _data(fields: Mapping[bytes, bytes]) -> bytes:
+    """The message's JSON; flat fields, which the retrainer accepts too, as JSON."""
+    if (data := fields.get(b"data")) is not None:
+        return data
+    told = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
+    return json.dumps(told).encode()

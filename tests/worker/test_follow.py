@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.registry import BUNDLE_MODEL, CHALLENGER, SHA256_TAG, SHARE_TAG
 from offline.registry import publish, sqlite_uri
@@ -17,7 +19,7 @@ from worker.follow import REGISTRY, SWAP, Follower
 from worker.health import Health
 from worker.lineup import Lineup
 from worker.partition import FencedError, RefusedError
-from worker.registry import FetchError, RegistrySettings, look_up
+from worker.registry import FetchError, RefusedBundleError, RegistrySettings, fetch_lineup, look_up
 
 pytestmark = pytest.mark.xdist_group("registry")
 
@@ -157,3 +159,24 @@ def test_what_a_killed_look_has_left_is_removed(duel: str, market: TestMarket, t
     assert look_up(duel, "champion", None, tmp_path)["champion"]["sha256"] == market.bundle.sha256
     assert not old.exists()
     assert young.exists()
+
+
+async def test_a_champion_nobody_trusted_has_signed_is_refused_and_not_called_a_dead_registry(
+    duel: str, tmp_path: Path
+) -> None:
+    trusted = tmp_path / "trusted.pem"
+    key = Ed25519PrivateKey.generate().public_key()
+    trusted.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    settings = RegistrySettings(duel, tmp_path / "cache", trusted_keys=(trusted,))
+    with pytest.raises(RefusedBundleError, match="expected a signature of key"):
+        await fetch_lineup(settings)
+    with pytest.raises(FetchError, match="alias nobody not found") as missing:
+        await fetch_lineup(RegistrySettings(duel, tmp_path / "cache", "nobody"))
+    assert not isinstance(missing.value, RefusedBundleError)
+
+
+async def test_the_registrys_credentials_are_told_to_nobody(tmp_path: Path) -> None:
+    settings = RegistrySettings("http://ada:S3cret@127.0.0.1:9", tmp_path, http_timeout_s=1.0)
+    with pytest.raises(FetchError) as told:
+        await fetch_lineup(settings)
+    assert "S3cret" not in str(told.value)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 from contracts.connect import connect
 from contracts.model.grid import BAR_SECONDS
-from contracts.topics import FEED_EPOCH, FEED_LEASE, FEED_SENT, Topics, partition_of
+from contracts.topics import FEED_EPOCH, FEED_INTENT, FEED_LEASE, FEED_SENT, Topics, partition_of
 from ops.feed.metrics import LATE, MISSING, REFUSED, REVISED
 from tests.ops.feed.rig import BEFORE, SYMBOLS, Rig, at, bar_open
 from tests.servers import ServerProcess
@@ -268,6 +269,45 @@ async def test_a_server_without_memory_of_what_was_sent_gets_it_again(redis_url:
     async with Rig(redis_url) as rig:
         await rig.look()
         rig.client.delete(FEED_SENT)
-        rig.feed.forget()
         await rig.look()
         assert set(rig.candles("BTCUSDT")) == set(rig.truth("BTCUSDT"))
+
+
+async def test_what_a_failover_forgot_between_two_closes_is_sent_again(embedded_url: str) -> None:
+    async with Rig(embedded_url) as rig:
+        await rig.look()
+        sent, intent = rig.client.hgetall(FEED_SENT), rig.client.get(FEED_INTENT)
+        last = rig.client.xrevrange(Topics().bars, count=1)[0][0]
+        await rig.close_bar(BEFORE)
+        for entry, _ in rig.client.xrange(Topics().bars, min=b"(" + last):
+            rig.client.xdel(Topics().bars, entry)
+        rig.client.delete(FEED_SENT)
+        rig.client.hset(FEED_SENT, mapping=sent)
+        rig.client.set(FEED_INTENT, intent)
+        await rig.look(2)
+        await rig.close_bar(BEFORE + 1)
+        assert rig.candles("BTCUSDT") == rig.truth("BTCUSDT")
+
+
+async def test_a_partition_that_is_away_costs_only_its_own_symbols(embedded_url: str) -> None:
+    async with Rig(embedded_url, partitions=4, leader=SYMBOLS[0]) as rig:
+        home = {symbol: Topics(partition_of(symbol, 4), 4).bars for symbol in SYMBOLS}
+        lost, served = SYMBOLS
+        assert home[lost] != home[served]
+        await rig.look()
+        before = rig.client.dump(home[lost])
+        rig.client.set(home[lost], "its node is away")
+        for number in (BEFORE, BEFORE + 1):
+            rig.clock.set(at(number + 1))
+            for _ in range(3):
+                with pytest.raises(RedisError):
+                    await rig.feed.cycle()
+        arrived = [bar.candle.open_time for bar in rig.bars(served, home[served])]
+        assert arrived == sorted(set(arrived)), "nothing twice"
+        assert arrived[-1] == bar_open(BEFORE + 1)
+        rig.client.delete(home[lost])
+        rig.client.restore(home[lost], 0, before)
+        await rig.look()
+        caught_up = [bar.candle.open_time for bar in rig.bars(lost, home[lost])]
+        assert caught_up[-2:] == [bar_open(BEFORE), bar_open(BEFORE + 1)]
+        assert caught_up == sorted(set(caught_up))
