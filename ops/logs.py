@@ -55,7 +55,7 @@ def set_up(settings: Settings, *, verbose: bool = False, fields: Mapping[str, ob
     """
     own = settings.log
     is_json = own.format == "json" or (own.format == "auto" and not sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStandardError()
     handler.setFormatter(JsonFormatter(fields or {}) if is_json else TextFormatter(TEXT))
     level = logging.DEBUG if verbose else logging.getLevelNamesMapping()[own.level]
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -64,6 +64,17 @@ def set_up(settings: Settings, *, verbose: bool = False, fields: Mapping[str, ob
     logging.captureWarnings(True)
     if is_json:
         sys.excepthook = _log_uncaught
+
+
+class _ToStandardError(logging.Handler):
+    """Writes to what standard error is now, not to what it was when logging was set up."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - a line that can not be written must not end the service
+            self.handleError(record)
 
 
 class TextFormatter(logging.Formatter):

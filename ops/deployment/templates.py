@@ -21,6 +21,7 @@ PLACEHOLDER = re.compile(r"@([A-Z][A-Z_]*)@")
 TARGETS = {
     "workers": ("worker:8100",),
     "retrainers": ("retrainer:8101",),
+    "feeds": ("feed:8102",),
     "alertmanagers": ("alertmanager:9093",),
 }
 WEBHOOK = "url_file: /run/secrets/webhook"

@@ -26,6 +26,9 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=HERE)
     parser.add_argument("--worker", action="append", metavar="HOST:PORT")
     parser.add_argument("--retrainer", action="append", metavar="HOST:PORT")
+    feeds = parser.add_mutually_exclusive_group()
+    feeds.add_argument("--feed", action="append", metavar="HOST:PORT")
+    feeds.add_argument("--no-feed", action="store_true", help="bars are sent by something else: watch none")
     parser.add_argument("--alertmanager", action="append", metavar="HOST:PORT")
     parser.add_argument("--page-url-file", type=Path, help="file with the webhook's URL for pages")
     parser.add_argument("--ticket-url-file", type=Path, help="file with the webhook's URL for tickets")
@@ -34,6 +37,7 @@ def main() -> None:
     targets = {
         "workers": asked.worker or TARGETS["workers"],
         "retrainers": asked.retrainer or TARGETS["retrainers"],
+        "feeds": () if asked.no_feed else asked.feed or TARGETS["feeds"],
         "alertmanagers": asked.alertmanager or TARGETS["alertmanagers"],
     }
     with told_errors():

@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from ops.monitoring.panels import ROWS, Panel
+from ops.monitoring.panel import Panel
+from ops.monitoring.panels import ROWS
 
 UID = "quant-bands"
 COLUMNS = 24

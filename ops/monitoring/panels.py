@@ -2,49 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Kind = Literal["timeseries", "stat"]
+from ops.monitoring.feed_panels import FEED
+from ops.monitoring.panel import Panel, Query, Row, one
 
 AT = 'instance=~"$instance"'
 S = f'{AT},symbol=~"$symbol"'
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One expression, and how its series are named."""
-
-    expr: str
-    legend: str
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One panel; `unit` is Grafana's name for it, `bad_from` colours what is at or beyond it red."""
-
-    title: str
-    unit: str
-    queries: tuple[Query, ...]
-    about: str = ""
-    kind: Kind = "timeseries"
-    width: int = 8
-    bad_from: float | None = None
-    bad_below: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Panels that belong together."""
-
-    title: str
-    panels: tuple[Panel, ...]
-
-
-def _one(
-    title: str, unit: str, expr: str, legend: str = "{{instance}}", about: str = "", **more: float | str
-) -> Panel:
-    return Panel(title, unit, (Query(expr, legend),), about, **more)  # type: ignore[arg-type]
 
 
 def _p95(metric: str) -> tuple[Query, ...]:
@@ -59,10 +21,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Now",
         (
-            _one("Ready", "none", f"bands_ready{{{AT}}}", kind="stat", width=4, bad_below=1),
-            _one("Server", "none", f"bands_server_up{{{AT}}}", kind="stat", width=4, bad_below=1),
-            _one("Lease held", "none", f"bands_lease_held{{{AT}}}", kind="stat", width=4),
-            _one(
+            one("Ready", "none", f"bands_ready{{{AT}}}", kind="stat", width=4, bad_below=1),
+            one("Server", "none", f"bands_server_up{{{AT}}}", kind="stat", width=4, bad_below=1),
+            one("Lease held", "none", f"bands_lease_held{{{AT}}}", kind="stat", width=4),
+            one(
                 "Age of the newest bar",
                 "s",
                 f"time() - (bands_newest_bar_close_seconds{{{AT}}} > 0)",
@@ -70,7 +32,7 @@ ROWS: tuple[Row, ...] = (
                 width=4,
                 bad_from=4.5 * 3600,
             ),
-            _one(
+            one(
                 "Champion",
                 "none",
                 f'bands_bundle_info{{{AT},role="champion"}}',
@@ -78,8 +40,9 @@ ROWS: tuple[Row, ...] = (
                 kind="stat",
                 width=4,
             ),
-            _one("Retrainer ready", "none", "bands_retrain_ready", kind="stat", width=4),
-            _one(
+            one("Retrainer ready", "none", "bands_retrain_ready", kind="stat", width=4),
+            one("Feed ready", "none", "max(bands_feed_ready)", "feed", kind="stat", width=4, bad_below=1),
+            one(
                 "Firing alerts",
                 "none",
                 'count by (alertname) (ALERTS{alertstate="firing"})',
@@ -100,53 +63,54 @@ ROWS: tuple[Row, ...] = (
                 ),
                 "A close of 200 symbols is over in a second.",
             ),
-            _one(
+            one(
                 "Bars by origin",
                 "short",
                 f"sum by (origin) (increase(bands_bars_total{{{AT}}}[$__rate_interval]))",
                 "{{origin}}",
             ),
-            _one(
+            one(
                 "Records",
                 "short",
                 f"sum by (status, reason) (increase(bands_records_total{{{AT}}}[$__rate_interval]))",
                 "{{status}} {{reason}}",
                 "A bar has a record for each horizon, a band or why there is none.",
             ),
-            _one(
+            one(
                 "Commit answers",
                 "short",
                 f"sum by (answer) (increase(bands_commits_total{{{AT}}}[$__rate_interval]))",
                 "{{answer}}",
             ),
-            _one(
+            one(
                 "Dead letters",
                 "short",
                 f"sum by (reason) (increase(bands_dead_letters_total{{{AT}}}[$__rate_interval]))",
                 "{{reason}}",
             ),
-            _one(
+            one(
                 "Degraded bands",
                 "short",
                 f"sum by (cause) (increase(bands_degraded_total{{{AT}}}[$__rate_interval]))",
                 "{{cause}}",
             ),
-            _one(
+            one(
                 "Entries appended",
                 "short",
                 f"sum by (stream) (increase(bands_events_total{{{AT}}}[$__rate_interval]))",
                 "{{stream}}",
             ),
-            _one(
+            one(
                 "Age of each symbol's newest bar",
                 "s",
                 f"time() - bands_symbol_newest_bar_close_seconds{{{S}}}",
                 "{{symbol}}",
                 bad_from=8.5 * 3600,
             ),
-            _one("Lease number", "short", f"bands_lease_epoch{{{AT}}}", about="It grows with each owner."),
+            one("Lease number", "short", f"bands_lease_epoch{{{AT}}}", about="It grows with each owner."),
         ),
     ),
+    Row("Feed", FEED),
     Row(
         "Latency",
         (
@@ -157,27 +121,27 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Quality",
         (
-            _one(
+            one(
                 "Coverage of the 90 % band, 90 days",
                 "percentunit",
                 f'bands_coverage{{{S},interval="90"}}',
                 "{{symbol}} {{horizon}}",
                 "About 13 independent outcomes a symbol at T42: a standard error of 8 points.",
             ),
-            _one(
+            one(
                 "Coverage of the 50 % band, 90 days",
                 "percentunit",
                 f'bands_coverage{{{S},interval="50"}}',
                 "{{symbol}} {{horizon}}",
             ),
-            _one(
+            one(
                 "Outcomes at or below each quantile",
                 "percentunit",
                 f"avg by (quantile) (bands_outcomes_below{{{S}}})",
                 "{{quantile}}",
             ),
-            _one("Winkler score, 90 %", "none", f"bands_winkler_90{{{S}}}", "{{symbol}} {{horizon}}"),
-            _one("Pinball loss", "none", f"bands_pinball{{{S}}}", "{{symbol}} {{horizon}}"),
+            one("Winkler score, 90 %", "none", f"bands_winkler_90{{{S}}}", "{{symbol}} {{horizon}}"),
+            one("Pinball loss", "none", f"bands_pinball{{{S}}}", "{{symbol}} {{horizon}}"),
             Panel(
                 "Outcomes behind the scores",
                 "short",
@@ -191,7 +155,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Drift",
         (
-            _one(
+            one(
                 "Nearness to an alarm",
                 "percentunit",
                 f"bands_drift_ratio{{{S}}}",
@@ -200,7 +164,7 @@ ROWS: tuple[Row, ...] = (
                 width=16,
                 bad_from=1.0,
             ),
-            _one(
+            one(
                 "Findings",
                 "short",
                 f"sum by (symbol, channel) (increase(bands_drift_findings_total{{{S}}}[$__rate_interval]))",
@@ -211,20 +175,20 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Releases and retraining",
         (
-            _one(
+            one(
                 "Age of the newest training bar",
                 "s",
                 f"time() - bands_bundle_trained_until_seconds{{{AT}}}",
                 "{{role}} {{instance}}",
                 bad_from=100 * 86_400,
             ),
-            _one(
+            one(
                 "Looks at the registry",
                 "short",
                 f"sum by (result) (increase(bands_registry_polls_total{{{AT}}}[$__rate_interval]))",
                 "{{result}}",
             ),
-            _one(
+            one(
                 "Time since the registry answered",
                 "s",
                 f"time() - (bands_registry_last_success_seconds{{{AT}}} > 0)",
@@ -255,7 +219,7 @@ ROWS: tuple[Row, ...] = (
                     Query("time() - bands_retrain_started_seconds", "start"),
                 ),
             ),
-            _one(
+            one(
                 "Bars archived",
                 "short",
                 "increase(bands_retrain_archived_bars_total[$__rate_interval])",
@@ -266,8 +230,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "Process",
         (
-            _one("Memory", "bytes", f"bands_memory_bytes{{{AT}}}", bad_from=1e9),
-            _one("Processor", "percentunit", f"rate(process_cpu_seconds_total{{{AT}}}[$__rate_interval])"),
+            one("Memory", "bytes", f"bands_memory_bytes{{{AT}}}", bad_from=1e9),
+            one("Processor", "percentunit", f"rate(process_cpu_seconds_total{{{AT}}}[$__rate_interval])"),
             Panel(
                 "Reading",
                 "short",
@@ -279,8 +243,8 @@ ROWS: tuple[Row, ...] = (
                     Query(f"bands_reader_silence_seconds{{{AT}}}", "seconds since a read {{instance}}"),
                 ),
             ),
-            _one("Time since the start", "s", f"time() - bands_started_seconds{{{AT}}}", width=12),
-            _one(
+            one("Time since the start", "s", f"time() - bands_started_seconds{{{AT}}}", width=12),
+            one(
                 "Release",
                 "none",
                 f"bands_worker_info{{{AT}}}",

@@ -51,6 +51,8 @@ def alertmanager_yaml(
                 'BandsSymbolSilent|BandsNoBands"',
                 ["instance"],
             ),
+            # … and no feed is ready without it, wherever the feed runs; …
+            _inhibit('alertname="BandsServerUnreachable"', 'alertname="BandsFeedDown"', []),
             # … and a silent feed why there are no bands.
             _inhibit('alertname="BandsFeedDead"', 'alertname="BandsNoBands"', ["instance"]),
             _inhibit('alertname="BandsCoverageBroken"', 'alertname="BandsCoverageOff"', ["horizon"]),

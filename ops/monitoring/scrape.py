@@ -8,13 +8,14 @@ from typing import Any
 import yaml
 
 RULES = "bands.rules.yml"
-WORKER_JOB, RETRAINER_JOB = "bands-worker", "bands-retrainer"
+WORKER_JOB, RETRAINER_JOB, FEED_JOB = "bands-worker", "bands-retrainer", "bands-feed"
 TARGETS: Mapping[str, Sequence[str]] = {
     "workers": ("127.0.0.1:8100",),
     "retrainers": ("127.0.0.1:8101",),
+    "feeds": ("127.0.0.1:8102",),
     "alertmanagers": ("127.0.0.1:9093",),
 }
-"""Where each is by default: one of each on this machine."""
+"""Where each is by default: one of each on this machine. Bars sent by something else: no feeds."""
 
 
 def prometheus_yaml(interval: str = "15s", refresh: str = "1m") -> str:
@@ -30,6 +31,7 @@ def prometheus_yaml(interval: str = "15s", refresh: str = "1m") -> str:
         "scrape_configs": [
             {"job_name": WORKER_JOB, "file_sd_configs": files("workers")},
             {"job_name": RETRAINER_JOB, "file_sd_configs": files("retrainers")},
+            {"job_name": FEED_JOB, "file_sd_configs": files("feeds")},
         ],
     }
     return yaml.safe_dump(told, sort_keys=False, width=100)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ops.monitoring.alert import Alert
 
 WORKER = 'job="bands-worker"'
+FEED = 'job="bands-feed"'
 
 SERVING = (
     Alert(
@@ -88,6 +89,18 @@ SERVING = (
         "fence "
         "each other, or one dies and is started anew.",
         "A deployment takes the lease once, a take-over and its return twice.",
+    ),
+    Alert(
+        "BandsFeedDown",
+        "page",
+        f"max by (job) (up{{{FEED}}}) == 0 or max by (job) (bands_feed_ready{{{FEED}}}) == 0",
+        "15m",
+        "No feed is at work",
+        "No feed answers, or none is ready: unless one comes back, the next close brings no bars. /ready "
+        "says why.",
+        "A start, a restart and the taking of the lease are over in a minute; an exchange that refuses is "
+        "asked again for minutes. A standby is not ready beside one that is, and without a feed among the "
+        "targets nothing is asked. A close follows within 4 h: a quarter of one hour leaves time to act.",
     ),
     Alert(
         "BandsFeedDead",

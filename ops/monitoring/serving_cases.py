@@ -7,6 +7,9 @@ from ops.monitoring.case import Case, Series, W, of_worker
 UP = f'up{{job="bands-worker",{W}}}'
 INFO = f'bands_worker_info{{{W},partition="0"}}'
 READY = f"bands_ready{{{W}}}"
+FEED_UP, FEED_READY = 'up{job="bands-feed",instance="f"}', 'bands_feed_ready{job="bands-feed",instance="f"}'
+STANDBY_UP = 'up{job="bands-feed",instance="g"}'
+STANDBY_READY = 'bands_feed_ready{job="bands-feed",instance="g"}'
 
 
 def _buckets(name: str, *counted: tuple[str, int]) -> Series:
@@ -82,6 +85,21 @@ SERVING_CASES: dict[str, Case] = {
         "30m",
         ({of_worker("bands_lease_epoch"): "1x9 2x9 0 3x5 4x9"},),
         ({of_worker("bands_lease_epoch"): "1x9 0x3 2x20"}, {of_worker("bands_lease_epoch"): "0x30"}),
+    ),
+    "BandsFeedDown": Case(
+        "20m",
+        (
+            {FEED_UP: "1 0x20"},
+            {FEED_UP: "1x20", FEED_READY: "1 0x20"},
+            {FEED_UP: "1 0x20", FEED_READY: "1 stale _x20", STANDBY_UP: "1x20", STANDBY_READY: "0x20"},
+        ),
+        (
+            {FEED_UP: "1x20", FEED_READY: "1x20"},
+            {FEED_UP: "1x2 0x12 1x20", FEED_READY: "1x2 stale _x11 1x20"},
+            {FEED_UP: "1x20", FEED_READY: "1x20", STANDBY_UP: "1x20", STANDBY_READY: "0x20"},
+            {FEED_UP: "1 0x20", FEED_READY: "1 stale _x20", STANDBY_UP: "1x20", STANDBY_READY: "0 1x20"},
+            {UP: "1x20"},
+        ),
     ),
     "BandsFeedDead": Case(
         "5h",

@@ -40,6 +40,7 @@ class AdaptiveCQR(AlikeForAll):
     `outer` and `inner` are the widenings in force. Start from `calibrate`, or from zero, `AdaptiveCQR(0.0,
     0.0)`, where the model was fit on all rows and no held-out ones are left.
 
+    >>> from contracts.model.calibrator import BandContext
     >>> flat, at = (-2.0, -1.0, 0.0, 1.0, 2.0), BandContext(0, 1.0)
     >>> calibrator = AdaptiveCQR(outer=0.0, inner=0.0, step=0.01)
     >>> issued = tuple(calibrator.interval(flat).tolist())

@@ -45,6 +45,7 @@ class RollingCQR(AlikeForAll):
     `calibrate` learned; `is_warm` says which. No more than `max_scores` are kept, the newest; the default
     fits one label a bar, so a calibrator that several symbols teach needs that many times more.
 
+    >>> from contracts.model.calibrator import BandContext
     >>> flat = (-2.0, -1.0, 0.0, 1.0, 2.0)
     >>> calibrator = RollingCQR.calibrate([flat] * 99, np.linspace(-2, 2, 99), window_days=30, min_scores=20)
     >>> for i in range(40):

@@ -32,6 +32,7 @@ class SplitCQR(AlikeForAll):
     the 50 % interval in standardised units; `n_scores` is how many scores they come from. Both are
     `math.inf` where that was too few.
 
+    >>> import numpy as np
     >>> y = np.linspace(-3, 3, 99)
     >>> calibrator = SplitCQR.calibrate(np.tile([-2.0, -1.0, 0.0, 1.0, 2.0], (99, 1)), y)
     >>> {coverage: round(width, 3) for coverage, width in calibrator.q_hat.items()}

@@ -47,6 +47,7 @@ class TwoSpeedCQR(AlikeForAll):
     d + 1) / n. Bands issued wider than asked weaken that as they do `AdaptiveCQR`'s. At the default step it
     speaks of decades: what evens out one year is `recent`, and that is measured, not promised.
 
+    >>> from contracts.model.calibrator import BandContext
     >>> flat, at = (-2.0, -1.0, 0.0, 1.0, 2.0), BandContext(0, 1.0)
     >>> calibrator = TwoSpeedCQR(outer=0.0, inner=0.0, step=0.001, gain=0.5, memory=10)
     >>> issued = tuple(calibrator.interval(flat).tolist())

@@ -35,11 +35,11 @@ def test_what_is_no_result_is_not_written_over_either(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_at_the_end_loses_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(file: Path, data: bytes) -> None:
+    def full(file: Path, told: object, **more: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("offline.hpo.results.write_atomic", full)
+        patch.setattr("offline.hpo.results.write_json", full)
         with pytest.raises(OSError, match="space"):
             run(tmp_path, PLAN)
     assert not params_path(tmp_path, 42).exists()

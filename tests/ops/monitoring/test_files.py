@@ -14,6 +14,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from offline.retrain.metrics import REGISTRY as RETRAINER
+from ops.feed.metrics import REGISTRY as FEED
 from ops.monitoring import ALERTS
 from ops.monitoring.cases import CASES
 from ops.monitoring.files import generated, write
@@ -113,7 +114,7 @@ def metrics(registry: CollectorRegistry) -> set[str]:
     return names
 
 
-KNOWN = metrics(WORKER) | metrics(RETRAINER)
+KNOWN = metrics(WORKER) | metrics(RETRAINER) | metrics(FEED)
 
 
 def used(expression: str) -> set[str]:
@@ -203,3 +204,15 @@ def test_a_set_of_files_for_other_addresses_keeps_its_webhook_to_itself(tmp_path
     refused = subprocess.run([*command[:3], *asked], capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 3
     assert "s3cret" not in refused.stderr
+
+
+def test_a_feed_of_ones_own_is_not_watched_by_ours(tmp_path: Path) -> None:
+    def targets(*asked: str) -> object:
+        command = [sys.executable, "-m", "ops.monitoring", str(tmp_path), *asked]
+        subprocess.run(command, capture_output=True, timeout=60, check=True)
+        return yaml.safe_load((tmp_path / "targets" / "feeds.yml").read_text())
+
+    assert targets("--feed", "f0:8102", "--feed", "f1:8102") == [{"targets": ["f0:8102", "f1:8102"]}]
+    assert targets("--no-feed") == [{"targets": []}]
+    if shutil.which("promtool") is not None:
+        run("promtool", "check", "config", str(tmp_path / "prometheus.yml"))
