@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contracts.errors import BadInputError
 from contracts.model.bundle import TrustedKeys, load_bundle, read_signature
 from contracts.model.bundle.folder import MANIFEST as BUNDLE_MANIFEST
-from contracts.model.bundle.manifest import BundlePath, Sha256
+from contracts.model.bundle.manifest import BundlePath, Sha256, Version
 from offline.gates import REPORT, about_this_bundle, load_policy, read_gates, read_results
 from offline.gates.approvals import approvals_file, read_approvals
 from offline.package.archive import unpack
@@ -35,7 +35,7 @@ class PackageManifest(_Told):
     """What a package says of itself."""
 
     name: str
-    version: str
+    version: Version
     bundle: _Bundle
     go: bool | None
     signed: tuple[str, ...]
@@ -88,8 +88,14 @@ def verify_folder(folder: Path, *, trusted: TrustedKeys | None = None) -> Verifi
         manifest = PackageManifest.model_validate_json(raw)
     except ValidationError as error:
         raise BadInputError(f"expected a package/1 manifest in {folder.name}, found: {error}") from error
-    if manifest.name != folder.name:
-        raise BadInputError(f"expected the folder to be named {manifest.name}, found {folder.name}")
+    wanted = f"production_v{manifest.version}"
+    if manifest.name != wanted:
+        raise BadInputError(
+            f"expected a package of version {manifest.version} to be named {wanted}, found "
+            f"{manifest.name!r}; fetch it again from whoever made it"
+        )
+    if folder.name != wanted:
+        raise BadInputError(f"expected the folder to be named {wanted}, found {folder.name}")
     _about_one_bundle(folder, manifest, trusted)
     return Verified(manifest, hashlib.sha256(raw).hexdigest(), _signer(folder / "models", trusted))
 

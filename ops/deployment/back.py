@@ -11,7 +11,7 @@ from ops.deployment.errors import DeploymentError
 from ops.deployment.install import bundle_in, current, point_current
 from ops.deployment.job import Job
 from ops.deployment.record import Before
-from ops.deployment.switch import Switch
+from ops.deployment.switch import MovedSinceError, NoWayBackError, ReleaseRefusedError, Switch
 from ops.deployment.workers import addresses, wait_serving
 from ops.settings import Settings
 
@@ -19,8 +19,8 @@ RESTART_TIMEOUT_S = 300
 
 
 def go_back(job: Job, why: str) -> None:
-    """Put back what ran before a deployment that failed; the record then says `returned`, or `failed` when
-    nothing had been switched.
+    """Put back what ran before a deployment that failed; the record then says `returned`, `failed` when
+    nothing had been switched, or `left` when somebody has released since: that stays.
 
     Whatever of it is done already stays done, so it may be repeated.
 
@@ -36,7 +36,21 @@ def go_back(job: Job, why: str) -> None:
         job.tell(f"GOING BACK: {why}")
         try:
             with job.step("return") as step:
-                step.detail = _put_back(job, record.before, why)
+                try:
+                    step.detail = _put_back(job, record.before, why)
+                except MovedSinceError as error:
+                    step.detail = str(error)
+                    job.end("left", f"{why}; {error}")
+                    job.tell(f"NOT PUT BACK: {error}")
+                    return
+        except NoWayBackError as error:
+            # It is final: left open, it would stand in the way of every rollback and deployment.
+            job.end("left", f"{why}; going back failed: {error}")
+            raise DeploymentError(
+                f"expected to go back to {_named(record.before)} after: {why}. Found: {error}. "
+                f"{record.bundle} stays in its place, the record is {job.folder}; deploy another version, or "
+                "`bands rollback --to contingency`"
+            ) from error
         except Exception as error:
             job.end("return_failed", f"{why}; going back failed: {error}")
             raise DeploymentError(
@@ -78,11 +92,24 @@ def _put_back(job: Job, before: Before, why: str) -> str:
     done = []
     if settings.deploy.source == "registry":
         switch = Switch(settings, job.client)
-        if (cut_off := switch.complete()) is not None:
-            done.append(f"completed a {cut_off.action} that was cut off")
-        release = switch.put_back(before, by=job.record.by, why=f"deployment {job.record.id} failed: {why}")
+        try:
+            if (cut_off := switch.complete()) is not None:
+                done.append(f"completed a {cut_off.action} that was cut off")
+        except ReleaseRefusedError as error:  # it is given up, and so no longer in the way
+            done.append(str(error))
+        release = switch.put_back(
+            before,
+            job.record.bundle_sha256,
+            by=job.record.by,
+            why=f"deployment {job.record.id} failed: {why}",
+        )
         done.append("aliases put back" if release is not None else "aliases were never moved")
-    if current(settings) != before.current:
+    elif current(settings) not in {before.current, job.record.release}:
+        raise MovedSinceError(
+            f"expected releases/current as this deployment left it, found that somebody has pointed it to "
+            f"{current(settings)} since: it stays"
+        )
+    if current(settings) == job.record.release != before.current:
         point_current(settings, before.current)
         done.append("link put back")
     if settings.deploy.source == "folder":

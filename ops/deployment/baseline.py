@@ -6,7 +6,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -25,7 +25,21 @@ from ops.settings import Settings
 SCHEMA = "baseline/1"
 LIBRARIES = ("quant-bands", "numpy", "redis", "faststream", "pydantic", "river")
 POLL_S = 0.5
+OTHERS_S = 60.0
+"""How long bands are still waited for after a record that should have been one: a feed sends the symbols of
+one close one after another, within seconds; an exchange that answers late takes its retries' time."""
+LOOK_BACK = 1_000
+"""Records of a stream within which a symbol's last one is looked for: five closes of 200 symbols."""
 STEP, MEMORY = "bands_step_seconds", "process_resident_memory_bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """What came of a bundle: bands; in their place what is its fault; and what is the symbol's own."""
+
+    bands: list[dict[str, Any]]
+    faults: list[str]
+    excused: list[str]
 
 
 def stream_ends(client: Any, settings: Settings) -> dict[str, str]:
@@ -45,24 +59,53 @@ def wait_first_bands(
     ends: Mapping[str, str],
     timeout_s: float,
     tell: Callable[[float], None] = lambda _left: None,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Wait for bands of the bundle `label` on streams beyond `ends`: those bands, and what came instead.
+) -> First:
+    """Wait for bands of the bundle `label` on streams beyond `ends`; all is empty when no bar came in time.
 
-    Both are empty when no bar arrived in time.
+    Excused is a symbol the bundle does not serve, one with bars missing, and one that warms up as it did
+    before: they say nothing against the bundle, so others are waited for.
     """
     deadline = time.monotonic() + timeout_s
+    banded = _banded(client, settings, ends)
     while True:
-        bands, others = [], []
-        for entry, stream, record in _beyond(client, settings, ends):
-            if record.is_band and record.bundle == label:
-                bands.append(_told(record, entry, stream, client, settings))
-            elif record.origin == "live" and record.bundle in (label, None):
-                others.append(f"{record.symbol} T{record.horizon_bars}: {record.reason}")
+        first = _first(client, settings, label, ends, banded)
+        if first.faults:
+            deadline = min(deadline, time.monotonic() + OTHERS_S)
         # A bar's four records are one commit: one of them there, all are there.
-        if bands or others or time.monotonic() > deadline:
-            return bands, others
+        if first.bands or time.monotonic() > deadline:
+            return first
         tell(deadline - time.monotonic())
         time.sleep(POLL_S)
+
+
+def _first(
+    client: Any, settings: Settings, label: str, ends: Mapping[str, str], banded: set[tuple[str, str]]
+) -> First:
+    first = First([], [], [])
+    for entry, stream, record in _beyond(client, settings, ends):
+        if record.is_band and record.bundle == label:
+            first.bands.append(_told(record, entry, stream, client, settings))
+        elif record.origin == "live" and not record.is_band and record.bundle in (label, None):
+            excused = record.reason in {"unknown_symbol", "gap"} or (
+                record.reason == "warming_up" and (stream, record.symbol) not in banded
+            )
+            told = f"{record.symbol} T{record.horizon_bars}: {record.reason}"
+            (first.excused if excused else first.faults).append(told)
+    return first
+
+
+def _banded(client: Any, settings: Settings, ends: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Stream and symbol where the last record before the switch was a band."""
+    found: dict[tuple[str, str], bool] = {}
+    for topics in _partitions(settings):
+        for name in topics.all_bands:
+            for _, fields in client.xrevrange(name, ends.get(name, "0"), "-", count=LOOK_BACK):
+                try:
+                    record = Band.from_wire(fields[b"data"])
+                except (ValidationError, KeyError):
+                    continue
+                found.setdefault((name, record.symbol), record.is_band)
+    return {key for key, was_band in found.items() if was_band}
 
 
 def derived_bands(client: Any, settings: Settings, bundle: Bundle) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from ops.deployment.backup import back_up
 from ops.deployment.baseline import baseline, derived_bands, stream_ends, wait_first_bands
 from ops.deployment.check import check
 from ops.deployment.checks.prediction import proper
+from ops.deployment.cut_off import clear_the_way, overtaken
 from ops.deployment.errors import DeploymentError
 from ops.deployment.finding import Finding, failures
 from ops.deployment.install import bundle_in, current, install, point_current, relative, releases_path
@@ -69,33 +70,19 @@ def deploy(settings: Settings, client: Any, package: Opened, asked: Asked, tell:
     return job
 
 
-def take_back_unfinished(settings: Settings, client: Any, tell: Tell, why: str) -> Job | None:
-    """Put back what ran before a deployment that was cut off; None when there is none.
-
-    Raises:
-        DeploymentError: it could not be put back.
-    """
-    found = unfinished(settings)
-    if found is None:
-        return None
-    folder, record = found
-    job = Job(settings, client, folder, record, tell)
-    go_back(job, why)
-    return job
-
-
 def _begin(settings: Settings, client: Any, package: Opened, asked: Asked, tell: Tell) -> Job:
     found = unfinished(settings)
     if found is not None:
         folder, record = found
         was_returning = any(one.name == "return" for one in record.steps)
         same = record.package_sha256 == package.verified.sha256
-        if record.status == "running" and same and not was_returning:
+        going_on = record.status == "running" and same and not was_returning
+        if going_on and not overtaken(settings, client, record):
             last = record.steps[-1].name if record.steps else "the beginning"
             tell(f"going on with the deployment of {record.started_at:%Y-%m-%d %H:%M}Z, cut off at: {last}")
             record.steps = [one for one in record.steps if one.outcome != "running"]
             return Job(settings, client, folder, record, tell)
-        take_back_unfinished(settings, client, tell, f"cut off; {package.version} is deployed instead")
+        clear_the_way(settings, client, package, record, tell)
     began = now()
     folder = new_folder(settings, package.version, began)
     record = Deployment(
@@ -227,14 +214,21 @@ def _first_bands(job: Job, package: Opened, asked: Asked) -> str:
         return f"not waited for; {len(bands)} derived from the newest bars"
     timeout = job.settings.deploy.first_band_timeout_s
     job.tell(f"waiting up to {timeout / 3_600:.1f} h for the next bar (--no-wait does without)")
-    bands, others = wait_first_bands(job.client, job.settings, package.bundle.label, job.record.ends, timeout)
-    if not bands and others:
-        raise DeploymentError(f"expected bands of the new bundle, found {'; '.join(others[:4])}")
+    first = wait_first_bands(job.client, job.settings, package.bundle.label, job.record.ends, timeout)
+    bands = first.bands
+    if not bands and first.faults:
+        raise DeploymentError(f"expected bands of the new bundle, found {'; '.join(first.faults[:4])}")
     _refuse_improper(bands)
     if not bands:
         job.write("first_bands.json", _json(derived_bands(job.client, job.settings, package.bundle)))
-        job.tell("NO BAR ARRIVED: the switch stands, the feed needs a look; the first bands are unproven")
-        return "no bar arrived in time; derived from the newest bars instead"
+        came = (
+            f"no bar that a band was due for, only {'; '.join(first.excused[:4])}"
+            if first.excused
+            else "no bar"
+        )
+        loud = "NO BAND WAS DUE" if first.excused else "NO BAR ARRIVED"
+        job.tell(f"{loud}: the switch stands, the feed needs a look; the first bands are unproven")
+        return f"{came} arrived in time; derived from the newest bars instead"
     job.write("first_bands.json", _json(bands))
     return f"{len(bands)} bands of {', '.join(sorted({b['symbol'] for b in bands}))}"
 

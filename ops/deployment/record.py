@@ -18,9 +18,10 @@ from offline.registry import Lineup
 from ops.settings import Settings
 
 RECORD = "deployment.json"
-Status = Literal["running", "done", "returned", "failed", "return_failed", "rolled_back"]
+Status = Literal["running", "done", "returned", "failed", "return_failed", "rolled_back", "left"]
 """`failed`: nothing had been switched yet; `returned`: what ran before runs again; `rolled_back`: it had been
-done, and was taken back by hand."""
+done, and was taken back by hand; `left`: not to be put back any more, since others have released after it or
+what ran before may not serve."""
 OPEN: frozenset[Status] = frozenset({"running", "return_failed"})
 
 

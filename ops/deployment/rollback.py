@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from contracts.errors import BadInputError
 from contracts.events import Release
 from ops.deployment.back import restart
-from ops.deployment.deploy import take_back_unfinished
+from ops.deployment.cut_off import take_back_unfinished
 from ops.deployment.errors import DeploymentError
 from ops.deployment.install import bundle_in, current, point_current, relative, release_of
 from ops.deployment.job import Tell
 from ops.deployment.record import now, records, save
-from ops.deployment.switch import Switch
+from ops.deployment.switch import Switch, contingency
 from ops.release import ReleaseRefusedError
 from ops.settings import Settings
 
@@ -33,26 +34,41 @@ def roll_back(settings: Settings, client: Any, *, to: To, by: str, why: str, tel
     """Go back to the champion before, or to the contingency. Hold `alone` around it.
 
     A deployment that was cut off is taken back instead: what ran before it runs again. A rollback that was
-    cut off is completed, not made twice.
+    cut off is completed, not made twice. Where others have released since a deployment was cut off, that one
+    is left alone, and today's champion is rolled back. The contingency comes even where a return fails.
 
     Raises:
         ReleaseRefusedError: there is nothing to go back to.
-        BadInputError: nothing stands behind @contingency.
+        BadInputError: nothing stands behind @contingency, or workers serve the folder, which has none.
         DeploymentError: what ran before a cut-off deployment could not be put back.
     """
-    if to == "previous":
+    if to == "contingency":
+        _clear_for_contingency(settings, client, tell)
+    else:
         job = take_back_unfinished(settings, client, tell, why or "rolled back")
-        if job is not None:
+        if job is not None and job.record.status != "left":
             before = job.record.before
             sha256 = before.champion.sha256 if before and before.champion else None
             return RolledBack(
                 None, current(settings), sha256, ("the deployment that was cut off is taken back",)
             )
-    elif (job := take_back_unfinished(settings, client, tell, "the contingency is asked for")) is not None:
-        tell("now the contingency")
     if settings.deploy.source == "folder":
         return _by_link(settings)
     return _by_registry(settings, client, to, by, why, tell)
+
+
+def _clear_for_contingency(settings: Settings, client: Any, tell: Tell) -> None:
+    if settings.deploy.source == "folder":
+        raise BadInputError(
+            "expected a registry, which keeps @contingency, found deploy.source folder; `bands deploy "
+            "--package FILE` installs the contingency's own package"
+        )
+    contingency(settings)  # before anything is touched: without one there is nowhere to go
+    try:
+        if take_back_unfinished(settings, client, tell, "the contingency is asked for") is not None:
+            tell("now the contingency")
+    except (DeploymentError, BadInputError) as error:
+        tell(f"{error}; the contingency nevertheless")
 
 
 def _by_registry(settings: Settings, client: Any, to: To, by: str, why: str, tell: Tell) -> RolledBack:

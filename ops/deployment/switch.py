@@ -7,8 +7,9 @@ from typing import Literal
 
 from contracts.errors import BadInputError
 from contracts.events import Release
+from contracts.model.bundle import SignatureError
 from contracts.registry import CHALLENGER, CHAMPION, PREVIOUS
-from offline.registry import Lineup, RegistryError, find_champion
+from offline.registry import Lineup, Registered, RegistryError, UnknownBundleError, find_bundle, find_champion
 from ops.deployment.record import Alias, Before, now
 from ops.release import Change, ReleaseRefusedError, Releases
 from ops.settings import Settings
@@ -16,6 +17,14 @@ from ops.settings import Settings
 CONTINGENCY = "contingency"
 """The alias of the bundle that is kept for the case that champion and previous both fail."""
 NONE = "none"
+
+
+class MovedSinceError(ReleaseRefusedError):
+    """Somebody has released after the deployment that is to be taken back; nothing was changed."""
+
+
+class NoWayBackError(ReleaseRefusedError):
+    """What ran before the deployment can not serve any more; nothing was changed."""
 
 
 class Switch(Releases):
@@ -29,33 +38,63 @@ class Switch(Releases):
 
         return self._change(plan)
 
-    def put_back(self, before: Before, *, by: str, why: str) -> Release | None:
-        """Champion, challenger and previous as they were; None when they are so."""
+    def put_back(self, before: Before, deployed: str, *, by: str, why: str) -> Release | None:
+        """Champion and previous as they were before the bundle of sha256 `deployed`; None when they are so.
+
+        The challenger comes back where it was that bundle and nobody else has taken its place.
+
+        Raises:
+            MovedSinceError: somebody has released since.
+            NoWayBackError: the champion of before is gone, or no trusted key has signed it.
+        """
+        was, previous = before.champion, before.previous
+        if was is not None and not self._has(was):
+            raise NoWayBackError(
+                f"expected version {was.version} ({was.label}), the champion of before, in the registry, "
+                "found it gone"
+            )
+        kept = previous if previous is not None and self._has(previous) else None
 
         def plan(lineup: Lineup) -> Change | None:
-            found = Before.of(lineup, before.current)
-            if found == before:
+            if moved_since(lineup, before, deployed):
+                raise MovedSinceError(
+                    "expected the aliases as this deployment left them, found that somebody has released "
+                    "since: they stay as they are"
+                )
+            if _same(lineup.champion, was):
                 return None
-            moves = {
-                CHAMPION: _version(before.champion),
-                PREVIOUS: _version(before.previous),
-                CHALLENGER: _version(before.challenger),
-            }
+            moves: dict[str, str | None] = {CHAMPION: _version(was), PREVIOUS: _version(kept)}
             shares: dict[str, float | None] = {}
-            if found.challenger is not None:
-                shares[found.challenger.version] = None
-            if before.challenger is not None:
-                shares[before.challenger.version] = before.challenger.share
+            rival, mine = lineup.challenger, before.challenger
+            if rival is not None and _same(rival, was):
+                moves[CHALLENGER] = None
+                shares[rival.version] = None
+            elif rival is None and mine is not None and mine.sha256 == deployed:
+                moves[CHALLENGER] = mine.version
+                shares[mine.version] = mine.share
             release = _entry(
                 "rollback",
                 by,
                 why,
-                before.champion.label if before.champion else NONE,
-                found.champion.label if found.champion else None,
+                was.label if was else NONE,
+                lineup.champion.label if lineup.champion else None,
             )
             return Change(release=release, moves=moves, shares=shares)
 
-        return self._change(plan)
+        try:
+            return self._change(plan)
+        except ReleaseRefusedError as error:
+            if isinstance(error.__cause__, SignatureError):
+                raise NoWayBackError(str(error)) from error
+            raise
+
+    def _has(self, alias: Alias) -> bool:
+        with self._registry() as client:
+            try:
+                find_bundle(client, alias.version)
+            except UnknownBundleError:
+                return False
+        return True
 
     def to_contingency(self, settings: Settings, *, by: str, why: str) -> Release | None:
         """Make the bundle behind @contingency the champion; None when it is.
@@ -88,6 +127,23 @@ def contingency(settings: Settings) -> Alias:
             ) from error
         raise
     return Alias(version=found.version, label=found.label, sha256=found.sha256)
+
+
+def moved_since(lineup: Lineup, before: Before, deployed: str) -> bool:
+    """Whether champion or previous were moved after a deployment of the bundle of sha256 `deployed`.
+
+    Not where they are as before it: then it never moved them, or has been taken back.
+    """
+    champion, was = lineup.champion, before.champion
+    if _same(champion, was):
+        return False
+    if champion is None or champion.sha256 != deployed:
+        return True
+    return not _same(lineup.previous, before.previous if was is None else was)
+
+
+def _same(one: Registered | Alias | None, other: Alias | None) -> bool:
+    return (one and one.version) == (other and other.version)
 
 
 def _lead(
@@ -127,4 +183,12 @@ def _entry(action: Literal["promote", "rollback"], by: str, why: str, to: str, l
     )
 
 
-__all__ = ["CONTINGENCY", "ReleaseRefusedError", "Switch", "contingency"]
+__all__ = [
+    "CONTINGENCY",
+    "MovedSinceError",
+    "NoWayBackError",
+    "ReleaseRefusedError",
+    "Switch",
+    "contingency",
+    "moved_since",
+]

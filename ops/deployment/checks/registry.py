@@ -7,14 +7,15 @@ from typing import Any
 
 from tenacity import retry, retry_if_not_exception_type, stop_after_delay, wait_fixed
 
-from contracts.model.bundle import Bundle
+from contracts.model.bundle import Bundle, SignatureError
 from contracts.model.snapshot import SnapshotError
 from contracts.topics import Topics
 from offline.registry import Lineup as Registry
-from offline.registry import RegistryError, read_lineup, registry
+from offline.registry import Registered, RegistryError, read_lineup, registry, require_signed
 from ops.deployment.finding import Finding
 from ops.deployment.recompute import read_moment
 from ops.deployment.workers import addresses, report, serves
+from ops.security.signing import trusted_of
 from ops.settings import Settings
 from worker.lineup import Lineup
 
@@ -39,6 +40,23 @@ def registry_findings(settings: Settings) -> Iterator[Finding]:
     named = {"champion": found.champion, "challenger": found.challenger, "previous": found.previous}
     told = ", ".join(f"@{alias} {one.label}" for alias, one in named.items() if one is not None)
     yield Finding("registry", "pass", told or "answers, without a champion yet")
+    if found.champion is not None:
+        yield from _way_back(settings, found.champion)
+
+
+def _way_back(settings: Settings, champion: Registered) -> Iterator[Finding]:
+    """A champion that no trusted key has signed serves on, but can not be put back once it is replaced."""
+    if (trusted := trusted_of(settings)) is None:
+        return
+    try:
+        with registry(settings.registry_uri, settings.registry.timeout_s) as client:
+            key = require_signed(client, champion.version, trusted)
+    except SignatureError as error:
+        told, _, _ = str(error).partition(";")
+        advice = "sign it with a trusted key and publish it again, or keep a signed @contingency"
+        yield Finding("way back", "warn", f"@champion {champion.label} could not be put back: {told}", advice)
+    else:
+        yield Finding("way back", "pass", f"@champion {champion.label} is signed by trusted key {key}")
 
 
 @retry(

@@ -104,6 +104,23 @@ def test_hashes_that_agree_are_not_enough(forge: Callable[[Path], Any], told: st
         verify_package(copy)
 
 
+@pytest.mark.parametrize(
+    ("told", "refused"),
+    [
+        ({"version": "../../../../home/x"}, "package/1 manifest"),
+        ({"version": "1.0.0/../../x", "name": "production_v1.0.0/../../x"}, "package/1 manifest"),
+        ({"version": "2.0.0"}, "named production_v2.0.0"),
+        ({"name": "another"}, "named production_v1.0.0-hpo, found 'another'"),
+        ({"version": "2.0.0", "name": "production_v2.0.0"}, "folder to be named production_v2.0.0"),
+    ],
+)
+def test_a_version_is_no_path_and_names_the_package(told: dict[str, str], refused: str, copy: Path) -> None:
+    manifest = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps(manifest | told))
+    with pytest.raises(BadInputError, match=refused):
+        verify_package(copy)
+
+
 def twisted(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as archive:
         for member, data in members:

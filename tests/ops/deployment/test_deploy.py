@@ -16,9 +16,10 @@ from contracts.errors import BadInputError
 from contracts.model.bundle import load_bundle
 from offline.package import Package
 from ops.deployment import deploy as module
+from ops.deployment.cut_off import take_back_unfinished
 from ops.deployment.deploy import Asked, deploy, is_live
 from ops.deployment.errors import DeploymentError
-from ops.deployment.install import current, releases_path
+from ops.deployment.install import current, point_current, releases_path
 from ops.deployment.package import Opened, opened
 from ops.deployment.record import load, records, unfinished
 from ops.deployment.rollback import roll_back
@@ -200,6 +201,52 @@ def test_another_version_takes_back_what_was_cut_off_first(
     assert job.record.before is not None
     assert job.record.before.current == first_live
     assert [one.status for _, one in records(by_folder)].count("returned") == 1
+
+
+def test_a_package_that_fails_its_check_takes_nothing_back(
+    first_live: str,
+    by_folder: Settings,
+    client: Any,
+    second: Package,
+    market: TestMarket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut_off_after("switch", monkeypatch)
+    with opened(second.archive) as package, monkeypatch.context() as patched:
+        patched.setattr(module, "go_back", lambda *_: None)
+        with pytest.raises(DeploymentError):
+            deploy(by_folder, client, package, ASKED, lambda _: None)
+    monkeypatch.undo()
+    serves = current(by_folder)
+    assert serves != first_live
+    nobody = by_folder.deploy.model_copy(update={"workers": ("http://127.0.0.1:9",)})
+    third = make_package(tmp_path / "third", market.folder, "1.2.0-hpo")
+    with opened(third.archive) as package, pytest.raises(DeploymentError, match="stays as it is"):
+        deploy(by_folder.model_copy(update={"deploy": nobody}), client, package, ASKED, lambda _: None)
+    assert current(by_folder) == serves
+    assert [one.status for _, one in records(by_folder)] == ["running", "done"]
+
+
+def test_a_link_that_was_moved_since_stays(
+    first_live: str, by_folder: Settings, client: Any, second: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off_after("switch", monkeypatch)
+    with opened(second.archive) as package, monkeypatch.context() as patched:
+        patched.setattr(module, "go_back", lambda *_: None)
+        with pytest.raises(DeploymentError):
+            deploy(by_folder, client, package, ASKED, lambda _: None)
+    point_current(by_folder, "by/hand")
+    job = take_back_unfinished(by_folder, client, lambda _: None, "cut off")
+    assert job is not None
+    assert job.record.status == "left"
+    assert current(by_folder) == "by/hand"
+
+
+def test_the_folder_has_no_contingency_and_says_so(first_live: str, by_folder: Settings, client: Any) -> None:
+    with pytest.raises(BadInputError, match="deploy --package"):
+        roll_back(by_folder, client, to="contingency", by="ada", why="", tell=lambda _: None)
+    assert current(by_folder) == first_live
 
 
 def test_an_interrupt_goes_back(
