@@ -17,9 +17,10 @@ from contracts.topics import RELEASES
 from worker.config import WorkerConfig
 from worker.health import Health
 from worker.lineup import Lineup
+from worker.look_up import FetchError
 from worker.metrics import REGISTRY_POLLS, REGISTRY_SEEN
 from worker.partition import FencedError, Partition, RefusedError
-from worker.registry import FetchError, RefusedBundleError, RegistrySettings, fetch_lineup, kept_lineup
+from worker.registry import RefusedBundleError, RegistrySettings, fetch_lineup, kept_lineup
 
 log = logging.getLogger(__name__)
 

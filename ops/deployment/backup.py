@@ -28,7 +28,7 @@ from ops.deployment.install import releases_path
 from ops.deployment.package import MODELS
 from ops.deployment.record import Before
 from ops.settings import Settings
-from worker.registry import look_up
+from worker.look_up import look_up
 
 MANIFEST = "manifest.json"
 SCHEMA = "partition-backup/1"

@@ -18,8 +18,9 @@ from tests.market import TestMarket
 from worker.follow import REGISTRY, SWAP, Follower
 from worker.health import Health
 from worker.lineup import Lineup
+from worker.look_up import FetchError, look_up
 from worker.partition import FencedError, RefusedError
-from worker.registry import FetchError, RefusedBundleError, RegistrySettings, fetch_lineup, look_up
+from worker.registry import RefusedBundleError, RegistrySettings, fetch_lineup
 
 pytestmark = pytest.mark.xdist_group("registry")
 

@@ -16,7 +16,8 @@ from contracts.registry import BUNDLE_MODEL, horizon_model
 from offline.dataset import build_dataset
 from offline.registry import Published, RegistryError, find_champion, publish, sqlite_uri
 from tests.market import TestMarket
-from worker.registry import FetchError, RegistrySettings, fetch_lineup, kept_lineup
+from worker.look_up import FetchError
+from worker.registry import RegistrySettings, fetch_lineup, kept_lineup
 
 pytestmark = pytest.mark.xdist_group("registry")
 
