@@ -47,10 +47,13 @@ def registry(tracking_uri: str, timeout_s: float = 3.0) -> Iterator[Any]:
         yield MlflowClient(tracking_uri, tracking_uri)
     except (MlflowException, OSError) as error:
         told = re.sub(r"//[^/@\s]*@", "//***@", next(iter(str(error).splitlines()), type(error).__name__))
-        raise RegistryError(
-            f"expected an answer of the MLflow registry, found: {told}; start it, or name another with "
-            "--tracking-uri"
-        ) from error
+        empty = getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
+        wanted, advice = (
+            ("what was published in", "publish it with `bands publish`")
+            if empty
+            else ("an answer of", "start it, or name another with --tracking-uri")
+        )
+        raise RegistryError(f"expected {wanted} the MLflow registry, found: {told}; {advice}") from error
 
 
 def find_champion(tracking_uri: str, alias: str, timeout_s: float = 3.0) -> Champion:

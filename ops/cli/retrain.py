@@ -22,7 +22,7 @@ from contracts.topics import RETRAIN_STATUS, Topics
 from ops.cli.options import Json, RedisUrl, settings_with
 from ops.console import FAILED, err, out, print_json, told_errors
 from ops.embedded import EmbeddedServer
-from ops.settings import RedisSettings
+from ops.settings.sections import RedisSettings
 
 EXAMPLE = 'Example: bands retrain --reason "a new venue was added" --wait'
 BLOCK_MS = 1_000

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 def docstrings(owner: type[Any] | ModuleType) -> dict[str, str]:
     """The text below each annotated or plain assignment in a class or module, by name.
 
-    >>> from ops.settings import ReleaseSettings
+    >>> from ops.settings.sections import ReleaseSettings
     >>> docstrings(ReleaseSettings)["poll_interval_s"]
     'How often `bands shadow --follow` looks.'
     """

@@ -18,7 +18,7 @@ from ops.docs.markdown import first_sentence, page, table
 from ops.docs.meanings import meaning
 from ops.docs.types import in_words
 from ops.notify.sources import POSITION
-from ops.settings import StreamSettings
+from ops.settings.sections import StreamSettings
 
 INTRODUCTION = """
 One stream entry has one field, `data`, with JSON. Times are ISO 8601 in UTC, returns natural logarithms,

@@ -26,7 +26,7 @@ _NAMES: Mapping[Any, str] = {
 def in_words(info: FieldInfo) -> str:
     """The type of a model's field, with its limits.
 
-    >>> from ops.settings import ReleaseSettings
+    >>> from ops.settings.sections import ReleaseSettings
     >>> in_words(ReleaseSettings.model_fields["alpha"])
     'number, above 0, at most 0.5'
     """

@@ -1,39 +1,6 @@
-"""One model for the settings of every command."""
+"""One model for the settings of every command; its sections are in `ops.settings.sections`."""
 
 from ops.settings.model import Settings
-from ops.settings.sections import (
-    DashboardSettings,
-    DeploySettings,
-    FeedSettings,
-    LogSettings,
-    NotifySettings,
-    RedisSettings,
-    RegistrySettings,
-    ReleaseSettings,
-    RetrainSettings,
-    SigningSettings,
-    StreamSettings,
-    TracingSettings,
-    TrainSettings,
-    WorkerSettings,
-)
 from ops.settings.sources import SettingsError
 
-__all__ = [
-    "DashboardSettings",
-    "DeploySettings",
-    "FeedSettings",
-    "LogSettings",
-    "NotifySettings",
-    "RedisSettings",
-    "RegistrySettings",
-    "ReleaseSettings",
-    "RetrainSettings",
-    "Settings",
-    "SettingsError",
-    "SigningSettings",
-    "StreamSettings",
-    "TracingSettings",
-    "TrainSettings",
-    "WorkerSettings",
-]
+__all__ = ["Settings", "SettingsError"]

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from contracts.events import Band
 from offline.gates import look_up
-from offline.registry import publish, sqlite_uri
+from offline.registry import RegistryError, find_champion, publish, sqlite_uri
 from ops.cli.app import app
 from ops.embedded import free_port
 from tests.market import TestMarket
@@ -224,3 +224,8 @@ def wait_until(what: Any) -> None:
     while not what():
         assert time.monotonic() < deadline, "expected it within 60 s"
         time.sleep(0.05)
+
+
+def test_an_empty_registry_is_not_called_one_that_is_down(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="publish it with `bands publish`"):
+        find_champion(sqlite_uri(tmp_path), "champion")

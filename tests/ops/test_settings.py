@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import RedisSettings, Settings, SettingsError
+from ops.settings import Settings, SettingsError
+from ops.settings.sections import RedisSettings
 
 
 @pytest.fixture(autouse=True)

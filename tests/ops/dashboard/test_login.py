@@ -16,7 +16,8 @@ from ops.cli.app import app as cli
 from ops.dashboard.app import make_app
 from ops.dashboard.desk import make_desk
 from ops.dashboard.login import password_of
-from ops.settings import DashboardSettings, Settings, SettingsError
+from ops.settings import Settings, SettingsError
+from ops.settings.sections import DashboardSettings
 
 PASSWORD = "a-long-enough-secret"
 

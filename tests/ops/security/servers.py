@@ -22,7 +22,7 @@ from ops.embedded import free_port
 from ops.embedded.binary import server_binary
 from ops.security.acl import write_acl
 from ops.security.roles import Role, roles
-from ops.settings import RedisSettings
+from ops.settings.sections import RedisSettings
 from tests.servers import Kind, missing
 
 START_S = 30.0

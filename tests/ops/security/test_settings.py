@@ -13,7 +13,8 @@ from contracts.files import write_atomic
 from ops.cli.app import app
 from ops.cli.options import settings_with
 from ops.security.secrets import SecretError, read_password, write_private
-from ops.settings import RedisSettings, Settings, SettingsError
+from ops.settings import Settings, SettingsError
+from ops.settings.sections import RedisSettings
 from ops.settings.sections.registry import PASSWORD, USERNAME
 
 AWKWARD = "p@ss:/?#[w]&=%20ü"
