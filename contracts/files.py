@@ -1,10 +1,13 @@
-"""Files that are at any moment the old bytes or the new, never a mixture."""
+"""Files that are at any moment the old bytes or the new, never a mixture, whoever writes them."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +50,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Wait for, and hold, the lock of the file `lock`; the kernel releases it with the process."""
+    with lock.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

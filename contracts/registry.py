@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 BUNDLE_MODEL = "CQR_LightGBM_Bundle"
 """The registered model whose version pins the four horizon models. Only its alias is the switch."""
 
@@ -26,3 +28,15 @@ def horizon_model(horizon_bars: int) -> str:
     'CQR_LightGBM_HPO_T42'
     """
     return f"CQR_LightGBM_HPO_T{horizon_bars}"
+
+
+def database_file(tracking_uri: str) -> Path | None:
+    """The file of a registry without a server (SQLite); None for any other.
+
+    >>> database_file("sqlite:////srv/mlflow.db")
+    PosixPath('/srv/mlflow.db')
+    >>> database_file("http://127.0.0.1:5000") is None
+    True
+    """
+    scheme, _, path = tracking_uri.partition(":///")
+    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") and path else None

@@ -20,7 +20,7 @@ from typing import Any
 
 from contracts.errors import UnavailableError
 from contracts.model.bundle import BundleError, SignatureError, TrustedKeys, load_bundle, verify_bundle
-from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, SHA256_TAG, SHARE_TAG
+from contracts.registry import BUNDLE_ARTIFACT, BUNDLE_MODEL, SHA256_TAG, SHARE_TAG, database_file
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,10 @@ def look_up(
     trusted: TrustedKeys | None = None,
 ) -> dict[str, Any]:
     """What both aliases point at, downloaded; a challenger that can not be had is left out, told why."""
+    database = database_file(tracking_uri)
+    if database is not None and not database.is_file():
+        # MLflow would make one, in the way of whoever is about to publish into it.
+        raise FetchError(f"no registry at {database}")
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri, tracking_uri)

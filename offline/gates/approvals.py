@@ -6,12 +6,10 @@ a line that was changed, dropped or moved breaks the chain. One person signs one
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -20,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from contracts.errors import BadInputError
 from contracts.events.base import UtcTime
-from contracts.files import write_atomic
+from contracts.files import locked, write_atomic
 from contracts.model.bundle.manifest import Sha256
 from offline.gates.source import first_problem
 
@@ -130,7 +128,7 @@ def approve(
     except ValidationError as error:
         raise BadInputError(f"expected a sign-off by a named person, found: {_first(error)}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder / f".{bundle_sha256}.lock"):
+    with locked(folder / f".{bundle_sha256}.lock"):
         earlier = read_approvals(folder, bundle_sha256)
         for one in earlier:
             if one.person != wanted.person:
@@ -168,14 +166,6 @@ def require_signoff(folder: Path, bundle_sha256: str, roles: Sequence[Role] = RO
             f"{', '.join(sorted({approval.name for approval in found}))} alone; let another person sign"
         )
     return found
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Two sign-offs at once must not lose one of them."""
-    with lock.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _first(error: ValidationError) -> str:

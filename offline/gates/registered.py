@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from contracts.model.grid import HORIZONS
-from contracts.registry import BUNDLE_MODEL, SHA256_TAG, horizon_model
+from contracts.registry import BUNDLE_MODEL, SHA256_TAG, database_file, horizon_model
 from offline.gates.check import Check
 from offline.registry import RegistryError
 from offline.registry.client import registry
 
-SQLITE = "sqlite:///"
 SOURCE = "registry"
 PUBLISH = "publish it with `bands publish --alias challenger`"
 
@@ -60,7 +58,8 @@ class Registered:
 
 def look_up(tracking_uri: str, bundle_sha256: str, timeout_s: float = 3.0) -> Registered:
     """Ask the registry; one that is not there is an answer too, never an error, and is not created."""
-    if tracking_uri.startswith(SQLITE) and not Path(tracking_uri.removeprefix(SQLITE)).is_file():
+    database = database_file(tracking_uri)
+    if database is not None and not database.is_file():
         return Registered(f"there is no registry in the workspace; {PUBLISH}")
     try:
         with registry(tracking_uri, timeout_s) as client:

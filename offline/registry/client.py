@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.errors import UnavailableError
 from contracts.registry import BUNDLE_MODEL
+from offline.registry.database import ensure_database
 
 
 class RegistryError(UnavailableError):
@@ -40,12 +41,14 @@ def registry(tracking_uri: str, timeout_s: float = 3.0) -> Iterator[Any]:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
     from mlflow.utils.logging_utils import disable_logging
+    from sqlalchemy.exc import SQLAlchemyError
 
     disable_logging()  # type: ignore[no-untyped-call]
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     try:
+        ensure_database(tracking_uri)
         yield MlflowClient(tracking_uri, tracking_uri)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         told = re.sub(r"//[^/@\s]*@", "//***@", next(iter(str(error).splitlines()), type(error).__name__))
         empty = getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
         wanted, advice = (

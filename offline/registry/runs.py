@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from contracts.registry import database_file
+
 EXPERIMENT = "quant-bands"
 KEY_TAG = "key"
 """Tag of a run: what it is the run of. The same work again finds it."""
@@ -19,9 +21,9 @@ def ensure_experiment(client: Any, artifacts: Path | None, name: str = EXPERIMEN
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    database = str(client.tracking_uri).partition("sqlite:///")[2]
-    if artifacts is None and database:
-        artifacts = Path(database).with_name("artifacts")
+    database = database_file(str(client.tracking_uri))
+    if artifacts is None and database is not None:
+        artifacts = database.with_name("artifacts")
     location = artifacts.resolve().as_uri() if artifacts is not None else None
     return str(client.create_experiment(name, artifact_location=location))
 

@@ -80,7 +80,6 @@ def stage(folder: Path, say: Callable[[str], None], *, kept_back: int = 0) -> It
         )
         for version, rounds, rate in plans
     ]
-    settings.mlflow_path.mkdir(parents=True, exist_ok=True)
     artifacts = settings.mlflow_path / "artifacts"
     publish(made[0], settings.registry_uri, artifacts=artifacts)
     bars = merge_bars([h.between(cut, None) for h in market.values()], origin="live")

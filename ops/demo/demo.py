@@ -80,7 +80,6 @@ def run_demo(
             "choose another --cut"
         )
     trained = train_bundle(before, settings.bundles_path, version="0.1.0", leader=leader, progress=progress)
-    settings.mlflow_path.mkdir(parents=True, exist_ok=True)
     published = publish(
         trained.folder,
         settings.registry_uri,

@@ -141,7 +141,6 @@ def _publish(job: Job, _package: Opened, _asked: Asked) -> str:
 def _registered(job: Job) -> tuple[str, bool]:
     settings = job.settings
     own = settings.registry.tracking_uri
-    settings.mlflow_path.mkdir(parents=True, exist_ok=True)
     published = publish(
         releases_path(settings) / str(job.record.release) / MODELS,
         settings.registry_uri,

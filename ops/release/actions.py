@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from contracts.errors import BadInputError
 from contracts.events import Release
+from contracts.files import locked
 from contracts.model.bundle import SignatureError
 from contracts.registry import CHALLENGER, CHAMPION, PREVIOUS
 from offline.registry import (
@@ -225,8 +224,7 @@ class Releases:
     def _alone(self) -> Iterator[None]:
         folder = self._settings.workspace_path
         folder.mkdir(parents=True, exist_ok=True)
-        with Path(folder / "release.lock").open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locked(folder / "release.lock"):
             yield
 
 

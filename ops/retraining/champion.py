@@ -87,7 +87,6 @@ def next_minor(version: str) -> str:
 
 
 def _champion(client: Any, settings: Settings) -> Any | None:
-    settings.mlflow_path.mkdir(parents=True, exist_ok=True)
     known = client.search_registered_models(f"name = '{BUNDLE_MODEL}'")
     version = known[0].aliases.get(settings.registry.alias) if known else None
     return None if version is None else client.get_model_version(BUNDLE_MODEL, str(version))

@@ -21,7 +21,6 @@ def _inputs(work: Work) -> dict[str, Any]:
 
 
 def _to_registry(work: Work, file: Path, alias: str | None, progress: Progress) -> Done:
-    work.settings.mlflow_path.mkdir(parents=True, exist_ok=True)
     published = publish(
         work.bundle,
         work.settings.registry_uri,

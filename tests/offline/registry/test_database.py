@@ -1,0 +1,67 @@
+"""A registry without a server is there as a whole or not at all, whoever opens it first."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from offline.registry import RegistryError, find_champion, registry, sqlite_uri
+from worker.registry import FetchError, RegistrySettings, fetch_lineup
+
+OPEN = """
+import sys
+from offline.registry import registry
+with registry(sys.argv[1]) as client:
+    client.search_registered_models()
+    print([one.name for one in client.search_experiments()])
+"""
+
+
+def opening(uri: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", OPEN, uri], stdout=subprocess.PIPE, text=True)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(one.name for one in folder.iterdir() if not one.name.endswith(".lock"))
+
+
+def test_processes_that_open_a_new_registry_at_once_all_find_it(tmp_path: Path) -> None:
+    children = [opening(sqlite_uri(tmp_path)) for _ in range(3)]
+    for child in children:
+        told, _ = child.communicate(timeout=60)
+        assert (child.returncode, told) == (0, "['Default']\n")
+    assert names(tmp_path) == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("written", [1, 500_000])
+def test_killed_while_it_is_made_it_is_made_anew(tmp_path: Path, written: int) -> None:
+    uri = sqlite_uri(tmp_path)
+    draft = tmp_path / ".mlflow.db.draft"
+    child = opening(uri)
+    deadline = time.monotonic() + 60
+    while not (draft.exists() and draft.stat().st_size >= written):
+        assert time.monotonic() < deadline, "expected the draft to grow"
+        time.sleep(0.002)
+    child.kill()
+    child.communicate()
+    assert names(tmp_path)[0] == ".mlflow.db.draft", "what is half made has not the registry's name"
+    with registry(uri) as client:
+        assert [one.name for one in client.search_experiments()] == ["Default"]
+    assert names(tmp_path) == ["mlflow.db"]
+
+
+def test_a_worker_waits_for_a_registry_and_makes_none(tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"no registry at .*; publish a bundle"):
+        asyncio.run(fetch_lineup(RegistrySettings(sqlite_uri(tmp_path), tmp_path / "cache")))
+    assert names(tmp_path) == ["cache"]
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
+    with pytest.raises(RegistryError, match="not a database"):
+        find_champion(sqlite_uri(tmp_path), "champion")
