@@ -120,7 +120,9 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
         worker.wait_ready()
         feed.push(390)
         wait_in_effect(client, feed.last)
-        wait_until(seen(chromium, "AAA closed at"), "the sentence")
+        before = int(feed.bars[feed.sent - 1].open_time.timestamp()) + BAR_SECONDS
+        wait_until(lambda: newest_shown(chromium) == before, "all of it is drawn, not what came first")
+        assert "AAA closed at" in text(chromium)
         wait_drawn(chromium)
         names = chromium.execute_script(
             "return document.querySelector('#bands-graph .js-plotly-plot').data.map(t => t.name)"
@@ -139,7 +141,6 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
         chromium.execute_script(zoomed)
         shown = "return document.querySelector('#bands-graph .js-plotly-plot').layout.xaxis.range"
         zoom = [epoch(end) for end in chromium.execute_script(shown)]
-        before = newest_shown(chromium)
         begun = time.monotonic()
         feed.push(2)
         wait_until(lambda: newest_shown(chromium) == before + BAR_SECONDS, "the bar is drawn")
