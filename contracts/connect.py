@@ -10,29 +10,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
-__all__ = ["SteadyCluster", "SteadySyncCluster", "beside", "connect", "connect_sync"]
-
-
-class SteadyCluster(RedisCluster):
-    """A cluster client whose every fault is a `RedisError`: redis-py's "no node reachable" is none."""
-
-    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        """As the parent; raises redis.exceptions.ConnectionError where it says RedisClusterException."""
-        try:
-            return await super().execute_command(*args, **kwargs)
-        except RedisClusterException as error:
-            raise RedisConnectionError(str(error)) from error
-
-
-class SteadySyncCluster(SyncCluster):
-    """The same for a blocking client."""
-
-    def execute_command(self, *args: Any, **kwargs: Any) -> Any:
-        """As the parent; raises redis.exceptions.ConnectionError where it says RedisClusterException."""
-        try:
-            return super().execute_command(*args, **kwargs)  # type: ignore[no-untyped-call]
-        except RedisClusterException as error:
-            raise RedisConnectionError(str(error)) from error
+from contracts.steady import SteadyCluster, SteadySyncCluster, steady
 
 
 def connect(url: str, *, cluster: bool = False, **options: Any) -> Any:
@@ -45,8 +23,8 @@ def connect(url: str, *, cluster: bool = False, **options: Any) -> Any:
         options: what redis-py's `from_url` takes.
     """
     if cluster:
-        return SteadyCluster.from_url(url, require_full_coverage=False, **options)
-    return Redis.from_url(url, **options)
+        return steady(SteadyCluster.from_url(url, require_full_coverage=False, **options))
+    return steady(Redis.from_url(url, **options))
 
 
 def connect_sync(url: str, *, cluster: bool = False, **options: Any) -> Any:

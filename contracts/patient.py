@@ -11,7 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from contracts.connect import SteadyCluster
+from contracts.steady import SteadyCluster, steady
 
 log = logging.getLogger(__name__)
 
@@ -80,5 +80,5 @@ class PatientCluster(Patient, SteadyCluster):  # type: ignore[misc]
 def patient(url: str, *, cluster: bool = False, **options: Any) -> Any:
     """A patient client, as `contracts.connect.connect` makes an ordinary one."""
     if cluster:
-        return PatientCluster.from_url(url, require_full_coverage=False, **options)
-    return PatientRedis.from_url(url, **options)
+        return steady(PatientCluster.from_url(url, require_full_coverage=False, **options))
+    return steady(PatientRedis.from_url(url, **options))
