@@ -118,6 +118,16 @@ class Settings(BaseSettings):
             raise ValueError(f"Input should {problem}")
         return self
 
+    @model_validator(mode="after")
+    def _keys_of_a_partition_lie_together(self) -> Self:
+        if self.redis.cluster and self.stream.partitions < 2:
+            raise ValueError(
+                f"Input should have stream.partitions of 2 or more beside redis.cluster, not "
+                f"{self.stream.partitions}: the keys of a single partition have no hash tag, and a cluster "
+                "spreads over its nodes what one commit writes"
+            )
+        return self
+
     @property
     def workspace_path(self) -> Path:
         """The workspace as an absolute path."""

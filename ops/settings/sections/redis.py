@@ -31,7 +31,7 @@ class RedisSettings(Section):
     tls_key_file: Path | None = None
     """PEM key of that certificate."""
     cluster: bool = False
-    """Whether the URL leads to a cluster."""
+    """Whether the URL leads to a cluster; it takes two partitions or more, whose keys lie together."""
     socket_timeout_s: Seconds = 5.0
     """How long one answer may take; longer than `stream.block_ms`, which waits inside an answer."""
 
@@ -64,6 +64,8 @@ class RedisSettings(Section):
             return "have both redis.tls_cert_file and redis.tls_key_file, or neither"
         if self.username is not None and self.password_file is None:
             return "have redis.password_file beside redis.username"
+        if self.cluster and self.url is None:
+            return "have redis.url beside redis.cluster: the embedded server is none"
         if self.url is None:
             named += ["redis.password_file"] if self.password_file is not None else []
             return f"have redis.url beside {named[0]}: the embedded server knows neither" if named else None
