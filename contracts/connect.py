@@ -49,3 +49,28 @@ def beside(redis: Any, key: str) -> dict[str, Any]:
         except RedisClusterException as error:
             raise RedisConnectionError(str(error)) from error
     return {}
+
+
+def nodes_of(redis: Any) -> dict[str, Any]:
+    """A blocking client for each node of a blocking client's cluster, by `host:port`; else itself, as ``.
+
+    Raises:
+        redis.exceptions.ConnectionError: from the first command, where a node does not answer.
+    """
+    if isinstance(redis, SyncCluster):
+        return {node.name: redis.get_redis_connection(node) for node in redis.get_nodes()}  # type: ignore[no-untyped-call]
+    return {"": redis}
+
+
+def transaction(redis: Any, key: str) -> Any:
+    """A pipeline that the server carries out at one moment (MULTI); all its keys lie where `key` does.
+
+    On a cluster it is one of the node itself: redis-py 8.1's own hands answers out as they came off the wire,
+    and its XINFO has no `first-entry`.
+
+    Raises:
+        redis.exceptions.ConnectionError: no node holds `key` at present.
+    """
+    if isinstance(redis, SyncCluster):
+        redis = redis.get_redis_connection(beside(redis, key)["target_nodes"])
+    return redis.pipeline(transaction=True)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from redis.exceptions import ResponseError
 
+from contracts.connect import transaction
 from contracts.events import Band, Event, Outcome
 from contracts.model.grid import HORIZONS
 from contracts.topics import Topics
@@ -49,11 +50,12 @@ def _ends(client: Any, topics: Topics) -> dict[str, End]:
     streams = [
         name(horizon) for horizon in HORIZONS for name in (topics.shadow, topics.bands, topics.outcomes)
     ]
-    pipeline = client.pipeline(transaction=True)
-    for stream in streams:
-        pipeline.xinfo_stream(stream)
+    with transaction(client, streams[0]) as pipe:
+        for stream in streams:
+            pipe.xinfo_stream(stream)
+        answers = pipe.execute(raise_on_error=False)
     found = {}
-    for stream, told in zip(streams, pipeline.execute(raise_on_error=False), strict=True):
+    for stream, told in zip(streams, answers, strict=True):
         if isinstance(told, ResponseError):
             if "no such key" not in str(told):
                 raise told

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from contracts.connect import transaction
 from contracts.errors import UnavailableError
 from contracts.events import DeadLetter
 from contracts.model.grid import HORIZONS
@@ -116,7 +117,7 @@ def read_served(client: Any, topics: Topics, outputs: Sequence[str] | None = Non
     """
     names = (topics.bars, topics.swaps, *(output_names(topics) if outputs is None else outputs))
     symbols = sorted(name.decode() for name in client.hkeys(topics.state) if not name.startswith(b"_"))
-    with client.pipeline(transaction=True) as pipe:
+    with transaction(client, topics.cursor) as pipe:
         pipe.hgetall(topics.cursor)
         pipe.hgetall(topics.state)
         for symbol in symbols:

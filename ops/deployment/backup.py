@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contracts.connect import transaction
 from contracts.errors import BadInputError
 from contracts.files import write_atomic
 from contracts.model.bundle import verify_bundle
@@ -97,7 +98,7 @@ def verify_backup(folder: Path) -> list[str]:
 
 def dump_partition(client: Any, topics: Topics) -> dict[str, Any]:
     """Cursor and state of one partition at one moment; bytes as base64."""
-    with client.pipeline(transaction=True) as pipe:
+    with transaction(client, topics.cursor) as pipe:
         pipe.hgetall(topics.cursor)
         pipe.hgetall(topics.state)
         cursor, state = pipe.execute()
@@ -135,7 +136,7 @@ def restore_partition(client: Any, backup: Path, topics: Topics) -> str:
             f"expected a server without {topics.cursor} and {topics.state}, found them: it knows more than "
             "the backup; nothing was written"
         )
-    with client.pipeline(transaction=True) as pipe:
+    with transaction(client, topics.cursor) as pipe:
         if told["cursor"]:
             pipe.hset(topics.cursor, mapping=told["cursor"])
         if told["state"]:

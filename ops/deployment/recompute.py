@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from contracts.connect import transaction
 from contracts.events import Band
 from contracts.model.bundle import Bundle
 from contracts.model.context import LeaderTrack
@@ -47,7 +48,7 @@ def read_moment(client: Any, topics: Topics, symbols: tuple[str, ...]) -> Moment
     Raises:
         SnapshotError: the state is not of this release.
     """
-    with client.pipeline(transaction=True) as pipe:
+    with transaction(client, topics.cursor) as pipe:
         pipe.hgetall(topics.cursor)
         pipe.hgetall(topics.state)
         for symbol in symbols:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
+from contracts.connect import nodes_of
 from contracts.topics import Topics
 from ops.deployment.finding import Finding
 from ops.settings import Settings
@@ -20,16 +21,16 @@ MB = 1_000_000
 
 def server_findings(client: Any, settings: Settings) -> Iterator[Finding]:
     """What the server says of itself. In a cluster every node is looked at."""
-    try:
-        info = client.info()
-    except NoPermissionError:
-        told_so = "this user may not ask INFO"
-        yield Finding("server", "unknown", told_so, "run the check as user ops as well")
-        info = {}
-    for node, told in _each_node(info):
-        where = f" of {node}" if node else ""
+    for name, node in nodes_of(client).items():
+        where = f" of {name}" if name else ""
+        try:
+            told = node.info()
+        except NoPermissionError:
+            refused = "this user may not ask INFO"
+            yield Finding(f"server{where}", "unknown", refused, "run the check as user ops as well")
+            continue
         yield version(told, where)
-        yield from persistence(_config(client, node), told, where)
+        yield from persistence(_config(node), told, where)
         yield memory(told, where)
     yield partitions(client, settings)
 
@@ -133,22 +134,11 @@ def _is_there(client: Any, key: str) -> bool:
         return False
 
 
-def _each_node(told: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """One node's answer, or a cluster's by node."""
-    if "redis_version" in told:
-        return [("", told)]
-    return [(name, one) for name, one in told.items() if isinstance(one, Mapping)]
-
-
-def _config(client: Any, node: str) -> Mapping[str, str] | None:
-    if node:
-        return None
+def _config(client: Any) -> Mapping[str, str] | None:
     try:
         found = client.config_get("append*", "maxmemory-policy")
-    except (NoPermissionError, ResponseError):
+    except ResponseError:  # no permission is one
         return None
-    except RedisError:
-        raise
     return {str(_text(k)): str(_text(v)) for k, v in found.items()}
 
 
