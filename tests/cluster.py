@@ -26,9 +26,10 @@ OPTIONS: Mapping[str, str] = {
 class ClusterServers:
     """Three primaries without replicas; what lives on a killed node waits for it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, str] | None = None) -> None:
+        options = {**OPTIONS, **(more or {})}
         self.nodes = [
-            EmbeddedServer(folder / f"node-{n}", appendfsync="always", extra=OPTIONS) for n in range(NODES)
+            EmbeddedServer(folder / f"node-{n}", appendfsync="always", extra=options) for n in range(NODES)
         ]
 
     @property

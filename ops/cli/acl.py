@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from contracts.connect import connect_sync
 from contracts.errors import BadInputError
 from ops.cli.options import Json
 from ops.console import FAILED, out, print_json, told_errors
 from ops.security.acl import rotate, write_acl
-from ops.security.check import differences, knows_no_setinfo, refusals
+from ops.security.check import look
 from ops.security.roles import ADMIN, roles
 from ops.settings import Settings
 
@@ -77,25 +78,22 @@ def run(
 
 
 def _check(settings: Settings, url: str, folder: Path, *, as_json: bool) -> None:
-    from redis import Redis
-
     own = settings.redis.model_copy(update={"url": url})
     if own.username is None and own.password_file is None and (folder / ADMIN).is_file():
         own = own.model_copy(update={"username": ADMIN, "password_file": folder / ADMIN})
     known = folder if folder.is_dir() else None
-    with Redis.from_url(own.effective_url or url, socket_timeout=own.socket_timeout_s) as client:
-        table = roles(
-            settings.stream.partitions, cluster=settings.redis.cluster, redis70=knows_no_setinfo(client)
-        )
-        found, refused = list(differences(client, table, known)), refusals(client)
+    timeout_s = own.socket_timeout_s
+    with connect_sync(own.effective_url or url, cluster=own.cluster, socket_timeout=timeout_s) as client:
+        found = look(client, settings.stream.partitions, cluster=own.cluster, passwords=known)
     if as_json:
-        print_json({"differences": found, "refused_lately": refused})
+        print_json({"differences": found.differences, "refused_lately": found.refused, "nodes": found.nodes})
     else:
-        for line in found:
+        for line in found.differences:
             out.print(f"[red]differs[/] {line.replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True)
-        for line in refused:
+        for line in found.refused:
             out.print(f"refused lately: {line}", highlight=False, markup=False, soft_wrap=True)
-        if not found:
-            out.print(f"the server's users are the {len(table)} roles", highlight=False)
-    if found:
+        if not found.differences:
+            whose = f"{found.nodes} nodes'" if found.nodes > 1 else "server's"
+            out.print(f"the {whose} users are the roles of the table", highlight=False)
+    if found.differences:
         raise typer.Exit(FAILED)

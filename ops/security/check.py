@@ -4,17 +4,52 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from contracts.connect import nodes_of
 from contracts.errors import UnavailableError
 from ops.security.acl import DEFAULT, password_hash
-from ops.security.roles import ADMIN, Role
+from ops.security.roles import ADMIN, Role, roles
 from ops.security.secrets import read_password
 
 TOLD_REFUSALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at the users brought; of a cluster's, each line names its node."""
+
+    nodes: int
+    differences: tuple[str, ...]
+    refused: tuple[str, ...]
+    """What was refused lately: by whom, what, how often."""
+
+
+def look(client: Any, partitions: int, *, cluster: bool, passwords: Path | None = None) -> Found:
+    """Compare the users of every node with the roles: each node of a cluster keeps users of its own.
+
+    Raises:
+        UnavailableError: a node does not answer, or the user asking may not look.
+    """
+    told: list[str] = []
+    refused: list[str] = []
+    nodes = nodes_of(client)
+    for name, node in nodes.items():
+        where = f"{name}: " if name else ""
+        try:
+            table = roles(partitions, cluster=cluster, redis70=knows_no_setinfo(node))
+            told += [where + line for line in differences(node, table, passwords)]
+            refused += [where + line for line in refusals(node)]
+        except RedisConnectionError as error:
+            raise UnavailableError(
+                f"{where}expected an answer, found: {error}; nothing was compared"
+            ) from error
+    return Found(len(nodes), tuple(told), tuple(refused))
 
 
 def differences(client: Any, roles: Sequence[Role], passwords: Path | None = None) -> Iterator[str]:

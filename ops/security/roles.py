@@ -89,6 +89,16 @@ class Role:
         return ("resetchannels", "-@all", *plain, *(grant.rule for grant in self.grants))
 
 
+REPLICA = Role(
+    "replica",
+    "replicas: copy everything from their primary (`masteruser`, `masterauth`)",
+    ("ping", "psync", "replconf"),
+    (),
+)
+"""PSYNC hands over every key there is: whoever has this password reads all."""
+PEOPLE = Role(ADMIN, "people, for what no role may: ACLs, configuration, repair", (), ())
+
+
 def roles(partitions: int = 1, *, cluster: bool = False, redis70: bool = False) -> tuple[Role, ...]:
     """Every role of a deployment with this many partitions.
 
@@ -105,10 +115,16 @@ def roles(partitions: int = 1, *, cluster: bool = False, redis70: bool = False) 
         for number in range(partitions):
             told = f"all that partition {number} reads and says"
             workers.append(_worker(f"worker-{number}", told, _Names(partitions, str(number))))
-    found = (_feed(every), *workers, _subscriber(every), _retrainer(every), *_people(every), _tuner())
+    found = (
+        _feed(every),
+        *workers,
+        _subscriber(every),
+        _retrainer(every),
+        *_people(every),
+        _tuner(),
+    )
     hello = (*CONNECT, *(() if redis70 else INTRODUCE), *(CLUSTER if cluster else ()))
-    admin = Role(ADMIN, "people, for what no role may: ACLs, configuration, repair", (), ())
-    return (*(Role(r.name, r.purpose, (*hello, *r.commands), r.grants) for r in found), admin)
+    return (*(Role(r.name, r.purpose, (*hello, *r.commands), r.grants) for r in found), REPLICA, PEOPLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,17 +18,18 @@ from contracts.lease import Lease
 from contracts.topics import FEED_EPOCH, FEED_LEASE, RELEASES, RETRAIN_STATUS
 from offline.hpo.crew import redis_crew
 from offline.hpo.storage import REDIS_PREFIX, open_storage
-from offline.registry import publish, sqlite_uri
+from offline.registry import sqlite_uri
 from ops.dashboard.cache import Cache
 from ops.dashboard.reader import Reader
 from ops.embedded import free_port
 from ops.feed.outbox import Outbox, Outgoing
 from ops.notify.sources import Positions, sources
 from ops.security.check import differences
-from tests.behaviour.harness import SHORT, TOPICS, ServedWorker, wait_until
+from tests.behaviour.harness import TOPICS, ServedWorker, wait_until
 from tests.market import TestMarket
 from tests.ops.security.servers import SecureServer, secure_server
 from tests.servers import Kind
+from tests.system.desk import Desk, publish_two
 
 pytestmark = pytest.mark.slow
 
@@ -45,39 +45,9 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SecureSer
         yield started
 
 
-class Desk:
-    """`bands` as a process of one role, in one workspace."""
-
-    def __init__(self, server: SecureServer, home: Path, tracking_uri: str) -> None:
-        self.server, self.home = server, home
-        self.registry = {"BANDS_REGISTRY__TRACKING_URI": tracking_uri}
-
-    def environment(self, role: str) -> dict[str, str]:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("BANDS_")}
-        own = {"BANDS_WORKSPACE": str(self.home / "var"), "COLUMNS": "200", **self.registry}
-        return plain | self.server.environment(role) | SHORT | own
-
-    def bands(self, role: str, *words: str, fails: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "ops.cli", *words],
-            env=self.environment(role),
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def published(market: TestMarket, rival_market: TestMarket, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a registry with a champion, version 1, and a bundle without an alias, version 2."""
-    folder = tmp_path_factory.mktemp("registry")
-    publish(market.folder, sqlite_uri(folder), artifacts=folder / "artifacts")
-    publish(rival_market.folder, sqlite_uri(folder), artifacts=folder / "artifacts", alias=None)
-    return folder / "mlflow.db"
+    return publish_two(tmp_path_factory.mktemp("registry"), market, rival_market)
 
 
 @pytest.fixture

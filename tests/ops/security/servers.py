@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -18,11 +19,13 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from contracts.connect import connect_sync, nodes_of
 from ops.embedded import free_port
 from ops.embedded.binary import server_binary
 from ops.security.acl import write_acl
 from ops.security.roles import Role, roles
 from ops.settings.sections import RedisSettings
+from tests.cluster import ClusterServers
 from tests.servers import Kind, missing
 
 START_S = 30.0
@@ -37,16 +40,22 @@ class SecureServer:
     ca: Path | None
     acl: Path
     roles: tuple[Role, ...]
+    cluster: bool = False
 
     def settings(self, role: str) -> RedisSettings:
         return RedisSettings(
-            url=self.url, username=role, password_file=self.passwords / role, tls_ca_file=self.ca
+            url=self.url,
+            cluster=self.cluster,
+            username=role,
+            password_file=self.passwords / role,
+            tls_ca_file=self.ca,
         )
 
     def environment(self, role: str) -> dict[str, str]:
         """The same as variables."""
         told = {
             "BANDS_REDIS__URL": self.url,
+            "BANDS_REDIS__CLUSTER": str(self.cluster).lower(),
             "BANDS_REDIS__USERNAME": role,
             "BANDS_REDIS__PASSWORD_FILE": str(self.passwords / role),
         }
@@ -58,12 +67,12 @@ class SecureServer:
     def client(self, role: str, **options: Any) -> Any:
         url = self.settings(role).effective_url
         assert url is not None
-        return Redis.from_url(url, socket_timeout=10, **options)
+        return connect_sync(url, cluster=self.cluster, socket_timeout=10, **options)
 
     def refused(self) -> list[str]:
         """What was refused to whom so far."""
         with self.client("admin") as admin:
-            log = admin.acl_log()
+            log = [entry for node in nodes_of(admin).values() for entry in node.acl_log()]
         return [f"{e['username']}: {e['reason']} {e['object']} ({e['context']})" for e in log]
 
     def load(self) -> None:
@@ -79,8 +88,7 @@ def secure_server(
     """Start a server on the ACL file of `bands acl`, over TLS alone where `tls`; ended with the context."""
     if (why := missing(kind)) is not None:
         pytest.skip(why)
-    binary = shutil.which("redis-server") if kind == "redis7" else str(server_binary())
-    assert binary is not None
+    binary = binary_of(kind)
     folder.mkdir(parents=True, exist_ok=True)
     table = roles(partitions, cluster=cluster, redis70=_is_redis70(binary))
     written = write_acl(folder / "users.acl", folder / "passwords", table)
@@ -112,6 +120,55 @@ def secure_server(
     finally:
         process.terminate()
         process.wait(20)
+
+
+@contextmanager
+def replica(server: SecureServer, kind: Kind, folder: Path) -> Iterator[Any]:
+    """A client of a replica that signs in at `server` as the role `replica`; ended with the context."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port, primary = free_port(), urlsplit(server.url)
+    command = [
+        binary_of(kind),
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        str(folder),
+        "--port",
+        str(port),
+        "--save",
+        "",
+    ]
+    command += ["--replicaof", "127.0.0.1", str(primary.port)]
+    command += ["--masteruser", "replica", "--masterauth", server.password("replica")]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        with Redis(port=port, socket_timeout=10) as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def binary_of(kind: Kind) -> str:
+    binary = shutil.which("redis-server") if kind == "redis7" else str(server_binary())
+    assert binary is not None
+    return binary
+
+
+@contextmanager
+def secure_cluster(folder: Path, *, partitions: int = 1) -> Iterator[SecureServer]:
+    """A cluster of three Valkey nodes, each with the users of `bands acl`; ended with the context."""
+    table = roles(partitions, cluster=True)
+    file = folder / "users.acl"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text("user default on nopass ~* &* +@all\n")  # nodes are introduced before there are users
+    with ClusterServers(folder / "nodes", {"aclfile": str(file)}) as cluster:
+        written = write_acl(file, folder / "passwords", table)
+        for node in cluster.nodes:
+            with Redis.from_url(node.url) as client:
+                client.execute_command("ACL", "LOAD")
+        yield SecureServer(cluster.url, written.passwords, None, file, table, cluster=True)
 
 
 def _is_redis70(binary: str) -> bool:

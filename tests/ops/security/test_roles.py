@@ -6,9 +6,11 @@ import json
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from typer.testing import CliRunner
 
 from contracts.errors import BadInputError
@@ -26,7 +28,8 @@ from ops.release.history import PENDING
 from ops.security.acl import write_acl
 from ops.security.check import differences
 from ops.security.roles import ADMIN, roles
-from tests.ops.security.servers import SecureServer, secure_server
+from tests.behaviour.harness import wait_until
+from tests.ops.security.servers import SecureServer, replica, secure_server
 from tests.servers import KINDS
 
 PARTITIONS = 2
@@ -82,6 +85,7 @@ MAY_WRITE: dict[str, set[str]] = {
     "dashboard": set(),
     "notify": {"notify"},
     "tuner": set(),
+    "replica": set(),
 }  # fmt: skip
 READS: dict[str, tuple[str, ...]] = {
     "bars": ("XRANGE", T.bars, "-", "+", "COUNT", "1"),
@@ -107,6 +111,7 @@ MAY_READ: dict[str, set[str]] = {
     "dashboard": set(READS),
     "notify": {"drift", "releases", "status"},
     "tuner": set(),
+    "replica": set(),
 }
 
 
@@ -164,6 +169,24 @@ def test_without_a_password_nobody_comes_in(server: SecureServer) -> None:
     wrong = server.url.replace("redis://", f"redis://worker:{server.password('feed')}@")
     with Redis.from_url(wrong) as other, pytest.raises(AuthenticationError):
         other.ping()
+
+
+def test_a_replica_copies_and_may_nothing_else(
+    server: SecureServer, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    kind = request.node.callspec.params["server"]
+    with server.client(ADMIN) as admin, replica(server, kind, tmp_path) as copy:
+        admin.acl_log_reset()
+        entry = admin.xadd(T.bars, {"data": "copied"})
+        wait_until(lambda: answered(copy, T.bars)[-1:] == [entry], "the entry on the replica")
+        assert admin.acl_log() == []
+
+
+def answered(copy: Any, stream: str) -> list[bytes]:
+    try:
+        return [entry for entry, _ in copy.xrange(stream)]
+    except (RedisConnectionError, ResponseError):  # it starts, or loads what it was sent
+        return []
 
 
 def test_a_changed_user_is_found(server: SecureServer) -> None:

@@ -1,0 +1,165 @@
+"""A cluster with a user for every role on each of its nodes: all do their work, and nothing is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.client import subscribe
+from contracts.connect import connect, nodes_of
+from contracts.topics import RELEASES, RETRAIN_STATUS, Topics, partition_of
+from offline.registry import sqlite_uri
+from ops.dashboard.cache import Cache
+from ops.dashboard.reader import Reader
+from ops.feed.outbox import Outbox, Outgoing
+from ops.notify.sources import Positions, sources
+from tests.behaviour.harness import ServedWorker, wait_until
+from tests.behaviour.test_retrainer import ServedRetrainer
+from tests.market import SYMBOLS, TestMarket
+from tests.ops.security.servers import SecureServer, secure_cluster
+from tests.system.desk import Desk, publish_two
+
+pytestmark = pytest.mark.slow
+
+PARTITIONS = 3
+HOMES = {symbol: partition_of(symbol, PARTITIONS) for symbol in SYMBOLS}
+BARS = 30
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SecureServer]:
+    with secure_cluster(tmp_path / "server", partitions=PARTITIONS) as started:
+        yield started
+
+
+async def feed(server: SecureServer, market: TestMarket, first: int, last: int) -> None:
+    url = server.settings("feed").effective_url
+    assert url is not None
+    redis = connect(url, cluster=True, protocol=2)
+    outbox = Outbox(redis, PARTITIONS, SYMBOLS[0])
+    await outbox.recover(0.0)
+    candles = {symbol: market.live[symbol].candles()[first:last] for symbol in SYMBOLS}
+    bars = [Outgoing(symbol, candle, "live") for symbol, those in candles.items() for candle in those]
+    assert await outbox.send(bars) == {}
+    await redis.aclose()
+
+
+async def handed_out(server: SecureServer) -> int:
+    """Bands of seven days that a trading system is handed, all in all."""
+    url = server.settings("subscriber").effective_url
+    assert url is not None
+    whole = subscribe(url, None, (42,), start="oldest", partitions=PARTITIONS, cluster=True, follow=False)
+    async with whole as bands:
+        return len([band async for band in bands])
+
+
+@pytest.mark.timeout(600)
+async def test_every_role_works_on_a_cluster_with_users(
+    server: SecureServer, market: TestMarket, rival_market: TestMarket, tmp_path: Path
+) -> None:
+    assert len(set(HOMES.values())) == len(SYMBOLS), "on different nodes"
+    publish_two(tmp_path, market, rival_market)
+    desk = Desk(server, tmp_path, sqlite_uri(tmp_path))
+    desk.registry["BANDS_STREAM__PARTITIONS"] = str(PARTITIONS)
+
+    def worker(partition: int) -> ServedWorker:
+        role = f"worker-{partition}"
+        own = {"BANDS_WORKER__PARTITION": str(partition), "BANDS_REGISTRY__POLL_S": "0.3"}
+        more = server.environment(role) | desk.registry | own
+        return ServedWorker(server.url, tmp_path, None, **more)
+
+    with ExitStack() as stack:
+        workers = [stack.enter_context(worker(partition)) for partition in range(PARTITIONS)]
+        for one in workers:
+            one.wait_ready()
+
+        def all_serve(key: str, label: str) -> None:
+            wait_until(lambda: all(one.report()[key] == label for one in workers), f"{key} {label}")
+
+        def all_served(count: int) -> None:
+            with server.client("subscriber") as reader:
+                for partition in HOMES.values():
+                    stream = Topics(partition, PARTITIONS).bands(42)
+                    wait_until(lambda stream=stream: reader.xlen(stream) == count, f"{count} in {stream}")
+
+        await feed(server, market, 0, BARS)
+        all_served(BARS)
+        desk.bands("ops", "status")
+        desk.bands("ops", "shadow", "2", "--why", "test", "--by", "ada")
+        all_serve("challenger", rival_market.bundle.label)
+        desk.bands("ops", "promote", "--force", "--why", "test", "--by", "ada")
+        all_serve("bundle", rival_market.bundle.label)
+        desk.bands("ops", "rollback", "--by", "ada")
+        all_serve("bundle", market.bundle.label)
+        await feed(server, market, BARS, BARS + 2)
+        all_served(BARS + 2)
+        assert await handed_out(server) == 2 * (BARS + 2)
+        desk.bands("ops", "audit")
+        desk.bands("ops", "explain", "AAA", "--horizon", "42")
+        shown(server)
+        assert notified(server) > 0
+        ask_for_a_retraining(server, desk)
+        assert server.refused() == []
+        desk.registry["BANDS_DEPLOY__WORKERS"] = ",".join(f"http://127.0.0.1:{one.port}" for one in workers)
+        said_by_each_node(server, desk)
+        desk.bands("ops", "smoke", "--any-age")
+    checked(server, desk)
+
+
+def said_by_each_node(server: SecureServer, desk: Desk) -> None:
+    told = json.loads(desk.bands("ops", "check", "--json", fails=1))
+    found = {one["name"]: one for one in told["findings"]}
+    with server.client("admin") as admin:
+        for name in nodes_of(admin):
+            assert found[f"server version of {name}"]["status"] == "pass"
+            assert "appendonly yes" in found[f"persistence of {name}"]["evidence"]
+
+
+def shown(server: SecureServer) -> None:
+    reader = Reader(Cache(30), lambda: server.client("dashboard"), PARTITIONS, 0.05)
+    reader.start()
+    try:
+        wait_until(lambda: not reader.state.loading and reader.state.problem is None, "all read")
+        assert set(reader.cache.symbols()) == set(SYMBOLS)
+    finally:
+        reader.stop()
+
+
+def notified(server: SecureServer) -> int:
+    with server.client("notify") as redis:
+        positions = Positions(redis, sources(PARTITIONS))
+        positions.begin(from_beginning=True)
+        told = list(positions.waiting(100))
+        for one in told:
+            positions.done(one)
+        assert list(positions.waiting(100)) == []
+    return len(told)
+
+
+def ask_for_a_retraining(server: SecureServer, desk: Desk) -> None:
+    url = server.settings("retrainer").effective_url
+    assert url is not None
+    with ServedRetrainer(url, desk.home / "var", cluster=True, partitions=PARTITIONS):
+        answer = desk.bands("ops", "retrain", "--reason", "test", "--by", "ada", "--wait")
+    assert "registered" in answer
+    with server.client("dashboard") as reader:
+        assert reader.xlen(RETRAIN_STATUS) > 3
+        assert reader.xlen(RELEASES) == 3
+
+
+def checked(server: SecureServer, desk: Desk) -> None:
+    """`bands acl --check` looks at every node: one that was forgotten is an open door."""
+    asked = ("acl", "--check", server.url, "--passwords", str(server.passwords))
+    assert "the 3 nodes' users are the roles" in desk.bands("admin", *asked)
+    with server.client("admin") as admin:
+        nodes: dict[str, Any] = nodes_of(admin)
+        name, node = max(nodes.items())
+        node.execute_command("ACL", "SETUSER", "default", "on", "nopass", "~*", "+@all")
+    told = desk.bands("admin", *asked, fails=1)
+    assert f"{name}: expected the user default off" in told
+    assert told.count("differs") == 1
