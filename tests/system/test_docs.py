@@ -106,9 +106,12 @@ class Workspace:
         def serves() -> bool:
             code = self.services[-1].poll()
             assert code is None, f"{block.where} ended with {code}: {log.read_text()[-3_000:]}"
-            return _answers(url)
+            return _answer(url)[0] == 200
 
-        wait_until(serves, f"{name} serves {url}", START_S)
+        try:
+            wait_until(serves, f"{name} serves {url}", START_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {_answer(url)}; {log.read_text()[-3_000:]}") from None
 
     def end_services(self) -> None:
         for process in reversed(self.services):
@@ -122,12 +125,14 @@ class Workspace:
         self.services.clear()
 
 
-def _answers(url: str) -> bool:
+def _answer(url: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+            return int(answer.status), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)
 
 
 @pytest.fixture(scope="module")
