@@ -30,7 +30,9 @@ def run(
     symbol: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of a file: its symbol's name. Of an exchange: its markets, e.g. `BTC/USD ETH/USD`."
+            "--symbol",
+            "--symbols",
+            help="Of a file: its symbol's name. Of an exchange: its markets, e.g. `BTC/USD ETH/USD`.",
         ),
     ] = None,
     since: Since = None,

@@ -189,7 +189,8 @@ class Exchange:
         except TROUBLES as error:
             EXCHANGE_ERRORS.labels(type(error).__name__).inc()
             raise ExchangeError(
-                f"expected {what} from {self.name}, found {type(error).__name__}: {_short(error)}"
+                f"expected {what} from {self.name}, found {type(error).__name__}: {_short(error)}; "
+                f"{_advice(error)}"
             ) from error
 
     def _pause(self, state: RetryCallState) -> float:
@@ -257,6 +258,17 @@ def _count(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     EXCHANGE_ERRORS.labels(type(error).__name__).inc()
     log.info("asking again: %s: %s", type(error).__name__, _short(error))
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, ccxt.DDoSProtection):
+        return f"it has had enough after {ATTEMPTS} attempts: wait, and ask for fewer markets at once"
+    if isinstance(error, ccxt.OperationFailed):
+        return (
+            f"that was attempt {ATTEMPTS}: see that this machine reaches it (HTTPS_PROXY, --base-url), and "
+            "try again"
+        )
+    return "see what the exchange says of it"
 
 
 def _short(error: BaseException | None) -> str:

@@ -19,6 +19,7 @@ from contracts.errors import BadInputError
 from contracts.model.grid import BAR_SECONDS
 from offline.ingest import read_bars
 from ops.cli.app import app
+from ops.embedded import free_port
 from ops.feed.download import Download
 from ops.feed.exchange import Exchange
 from ops.mock_exchange import Faults, FaultSpec, Market, MarketClock, MockExchange
@@ -159,3 +160,12 @@ def test_what_can_not_be_downloaded_is_told(
     done = ingest_here(tmp_path, exchange.url, *words, patch=monkeypatch)
     assert done.exit_code == 3
     assert told in " ".join(done.output.split())
+
+
+def test_an_exchange_that_can_not_be_reached_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--exchange", "binance", "--symbols", "BTC/USDT")
+    done = ingest_here(tmp_path, f"http://127.0.0.1:{free_port()}", *words, patch=monkeypatch)
+    assert done.exit_code == 4
+    assert "see that this machine reaches it" in " ".join(done.output.split())
