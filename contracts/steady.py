@@ -75,10 +75,15 @@ def steady(client: Client) -> Client:
     """An asyncio client of before its first command, its connections made steady."""
     if isinstance(client, RedisCluster):
         options = client.connection_kwargs  # nodes that are found later are made with them
-        options["connection_class"] = _STEADY[options["connection_class"]]
+        options["connection_class"] = _steady(options["connection_class"])
         for node in client.startup_nodes:
             node.connection_class = options["connection_class"]
     else:
         pool = client.connection_pool
-        pool.connection_class = _STEADY[pool.connection_class]
+        pool.connection_class = _steady(pool.connection_class)
     return client
+
+
+def _steady(kind: type) -> type:
+    """A caller's own kind of connection stays what it is."""
+    return _STEADY.get(kind, kind)

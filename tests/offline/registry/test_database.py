@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from offline.registry import RegistryError, find_champion, registry, sqlite_uri
+from offline.registry import RegistryError, database, find_champion, registry, sqlite_uri
 from worker.registry import FetchError, RegistrySettings, fetch_lineup
 
 OPEN = """
@@ -65,3 +65,19 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with pytest.raises(RegistryError, match="not a database"):
         find_champion(sqlite_uri(tmp_path), "champion")
+
+
+def test_a_database_that_somebody_else_makes_meanwhile_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mlflow.db"
+    make = database._make
+
+    def overtaken(draft: Path) -> None:
+        make(draft)
+        file.write_bytes(b"theirs")
+
+    monkeypatch.setattr(database, "_make", overtaken)
+    database.ensure_database(sqlite_uri(tmp_path))
+    assert file.read_bytes() == b"theirs"
+    assert names(tmp_path) == ["mlflow.db"]
