@@ -39,4 +39,5 @@ def database_file(tracking_uri: str) -> Path | None:
     True
     """
     scheme, _, path = tracking_uri.partition(":///")
-    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") and path else None
+    is_file = scheme.startswith("sqlite") and path and not path.startswith(("file:", ":memory:"))
+    return Path(path.partition("?")[0]) if is_file else None

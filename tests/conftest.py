@@ -44,7 +44,8 @@ def _registries_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
     def copied(file: Path) -> None:
         if not template.exists():
-            make(template)
+            make(half := template.with_suffix(".half"))
+            half.rename(template)
         shutil.copyfile(template, file)
 
     with pytest.MonkeyPatch.context() as patch:

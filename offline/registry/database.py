@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 from contracts.files import locked, sync_folder
@@ -23,6 +22,7 @@ def ensure_database(tracking_uri: str) -> None:
     file = database_file(tracking_uri)
     if file is None or file.exists():
         return
+    file = file.resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
     with locked(file.with_name(f".{file.name}.lock")):
         if file.exists():
@@ -31,12 +31,21 @@ def ensure_database(tracking_uri: str) -> None:
         _remove(draft)
         try:
             _make(draft)
-            # MLflow's own server waits for no lock: where it was quicker, its file stays.
-            with contextlib.suppress(FileExistsError):
-                file.hardlink_to(draft)
+            _appear(draft, file)
         finally:
             _remove(draft)
         sync_folder(file.parent)
+
+
+def _appear(draft: Path, file: Path) -> None:
+    """Give the draft its name, unless MLflow's own server, which waits for no lock, was quicker."""
+    try:
+        file.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    except OSError:  # there are no hard links here
+        if not file.exists():
+            draft.rename(file)
 
 
 def _make(file: Path) -> None:

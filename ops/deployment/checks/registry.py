@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tenacity import retry, retry_if_not_exception_type, stop_after_delay, wait_fixed
-
 from contracts.model.bundle import Bundle, SignatureError
 from contracts.model.snapshot import SnapshotError
 from contracts.topics import Topics
@@ -18,8 +16,6 @@ from ops.deployment.workers import addresses, report, serves
 from ops.security.signing import trusted_of
 from ops.settings import Settings
 from worker.lineup import Lineup
-
-PATIENCE_S = 30.0
 
 
 def registry_findings(settings: Settings) -> Iterator[Finding]:
@@ -59,14 +55,7 @@ def _way_back(settings: Settings, champion: Registered) -> Iterator[Finding]:
         yield Finding("way back", "pass", f"@champion {champion.label} is signed by trusted key {key}")
 
 
-@retry(
-    retry=retry_if_not_exception_type(RegistryError),
-    stop=stop_after_delay(PATIENCE_S),
-    wait=wait_fixed(1.0),
-    reraise=True,
-)
 def _lineup(settings: Settings) -> Registry:
-    """The aliases; patient with a database that a waiting worker is creating at this very moment."""
     with registry(settings.registry_uri, settings.registry.timeout_s) as client:
         return read_lineup(client)
 

@@ -81,3 +81,13 @@ def test_a_database_that_somebody_else_makes_meanwhile_is_theirs(
     database.ensure_database(sqlite_uri(tmp_path))
     assert file.read_bytes() == b"theirs"
     assert names(tmp_path) == ["mlflow.db"]
+
+
+def test_where_there_are_no_hard_links_it_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    with registry(sqlite_uri(tmp_path)) as client:
+        assert [one.name for one in client.search_experiments()] == ["Default"]
+    assert names(tmp_path) == ["mlflow.db"]
