@@ -56,6 +56,10 @@ TROUBLES: tuple[type[Exception], ...] = (
 """Everything that a request to an exchange fails with."""
 
 
+LIMITED = (ccxt.DDoSProtection, ccxt.RateLimitExceeded)
+"""Asked too often: one is not a kind of the other."""
+
+
 class ExchangeError(UnavailableError):
     """The exchange did not answer, or not with what was asked for, after several attempts."""
 
@@ -198,7 +202,7 @@ class Exchange:
             (wait_exponential(FIRST_PAUSE_S, max=LONGEST_PAUSE_S) + wait_random(0, FIRST_PAUSE_S))(state)
         )
         error = state.outcome.exception() if state.outcome is not None else None
-        if not isinstance(error, ccxt.DDoSProtection):
+        if not isinstance(error, LIMITED):
             return own
         headers = self._api.last_response_headers or {}
         asked = {name.lower(): value for name, value in headers.items()}.get("retry-after", "")
@@ -261,7 +265,7 @@ def _count(state: RetryCallState) -> None:
 
 
 def _advice(error: Exception) -> str:
-    if isinstance(error, ccxt.DDoSProtection):
+    if isinstance(error, LIMITED):
         return f"it has had enough after {ATTEMPTS} attempts: wait, and ask for fewer markets at once"
     if isinstance(error, ccxt.OperationFailed):
         return (
