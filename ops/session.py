@@ -40,7 +40,11 @@ def fresh_session(folder: Path, settings: Settings, *, bundle: Path | None = Non
             folder / "worker.log",
             bundle=bundle,
             tracking_uri=tracking_uri,
-            env={"BANDS_REDIS__CLUSTER": "false"},
+            env={
+                "BANDS_REDIS__CLUSTER": "false",
+                "BANDS_STREAM__PARTITIONS": "1",
+                "BANDS_WORKER__PARTITION": "0",
+            },
         )
         with worker:
             worker.wait_ready()

@@ -61,6 +61,11 @@ def run(
     with told_errors(), ExitStack() as stack:
         settings = settings_with(redis_url)
         histories = [h.between(None, moment(until)) for h, _ in read_histories(bars, symbol)]
+        if settings.redis.cluster and (redis_url or running):
+            raise BadInputError(
+                "expected one server to replay on, found redis.cluster; leave --redis-url and --running "
+                "away: a server of the workspace is started for it"
+            )
         url, partitions = (
             (settings.redis.effective_url if redis_url else None) or (_served(settings) if running else None),
             settings.stream.partitions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,9 +26,12 @@ pytestmark = pytest.mark.xdist_group("cli")
 CUT = iso(1_577_836_800 + TRAINING_BARS * 14_400)
 
 
-def bands(folder: Path, *words: str | Path, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+def bands(
+    folder: Path, *words: str | Path, timeout: float = 180, **more: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ops.cli", *map(str, words)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
+    env = {**os.environ, **more}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=timeout)
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> Any:
@@ -131,11 +135,17 @@ def test_train_publish_replay_and_status(home: Path) -> None:
     whole = out.read_bytes()
     keys = [(b.open_time, b.symbol, b.horizon_bars) for b in map(Band.from_wire, whole.splitlines())]
     assert keys == sorted(set(keys)), "one record per bar and horizon, in the order of the bars"
-    one = answer(bands(home, "replay", *files, "--symbol", "AAA", "--out", home / "a.jsonl", "--json"))
+    deployed = {"BANDS_STREAM__PARTITIONS": "3", "BANDS_WORKER__PARTITION": "2"}
+    alone = ("--symbol", "AAA", "--out", home / "a.jsonl", "--json")
+    one = answer(bands(home, "replay", *files, *alone, **deployed))
     assert one["records"] == 4 * LIVE_BARS
     again = answer(bands(home, "replay", *files, "--bundle", trained["folder"], "--out", out, "--json"))
     assert again["records"] == replayed["records"]
     assert out.read_bytes() == whole
+    spread = {**deployed, "BANDS_REDIS__CLUSTER": "true"}
+    refused = bands(home, "replay", *files, "--redis-url", "redis://127.0.0.1:9", **spread)
+    assert refused.returncode == 3
+    assert "expected one server to replay on" in refused.stderr
 
 
 def test_ingest_reports_and_keeps(home: Path, market: TestMarket) -> None:
