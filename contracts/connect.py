@@ -72,5 +72,6 @@ def transaction(redis: Any, key: str) -> Any:
         redis.exceptions.ConnectionError: no node holds `key` at present.
     """
     if isinstance(redis, SyncCluster):
+        redis.exists(key)  # an ordinary command follows a slot that has moved, a transaction does not
         redis = redis.get_redis_connection(beside(redis, key)["target_nodes"])
     return redis.pipeline(transaction=True)

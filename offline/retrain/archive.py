@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from contracts.connect import beside
 from contracts.events import Bar
 from contracts.model.candle import Candle, History
 from contracts.model.grid import close_time
@@ -54,7 +55,7 @@ async def archive_bars(redis: Redis, topics: Sequence[Topics], workspace: Path) 
     """
     fresh: dict[str, list[Candle]] = {}
     for one in topics:
-        now_s = float((await redis.time())[0])
+        now_s = float((await redis.time(**beside(redis, one.bars)))[0])
         known = {symbol: int(h.open_time[-1]) for symbol, h in read_archive(workspace).items()}
         after = "-"
         while page := await _page(redis, one.bars, after):

@@ -10,7 +10,7 @@ import typer
 from contracts.connect import connect_sync
 from contracts.errors import BadInputError
 from ops.cli.options import Json
-from ops.console import FAILED, out, print_json, told_errors
+from ops.console import FAILED, UNAVAILABLE, out, print_json, told_errors
 from ops.security.acl import rotate, write_acl
 from ops.security.check import look
 from ops.security.roles import ADMIN, roles
@@ -86,14 +86,17 @@ def _check(settings: Settings, url: str, folder: Path, *, as_json: bool) -> None
     with connect_sync(own.effective_url or url, cluster=own.cluster, socket_timeout=timeout_s) as client:
         found = look(client, settings.stream.partitions, cluster=own.cluster, passwords=known)
     if as_json:
-        print_json({"differences": found.differences, "refused_lately": found.refused, "nodes": found.nodes})
+        told = {"differences": found.differences, "refused_lately": found.refused, "nodes": found.nodes}
+        print_json(told | {"silent": found.silent})
     else:
         for line in found.differences:
             out.print(f"[red]differs[/] {line.replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True)
         for line in found.refused:
             out.print(f"refused lately: {line}", highlight=False, markup=False, soft_wrap=True)
-        if not found.differences:
+        for line in found.silent:
+            out.print(f"not compared: {line}", highlight=False, markup=False, soft_wrap=True)
+        if not found.differences and not found.silent:
             whose = f"{found.nodes} nodes'" if found.nodes > 1 else "server's"
             out.print(f"the {whose} users are the roles of the table", highlight=False)
-    if found.differences:
-        raise typer.Exit(FAILED)
+    if found.differences or found.silent:
+        raise typer.Exit(FAILED if found.differences else UNAVAILABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from redis.exceptions import RedisClusterException, ResponseError
 
+from contracts.connect import nodes_of
 from contracts.topics import GROUP, Topics
 
 
@@ -67,15 +69,18 @@ def _ask(question: Callable[[], Any]) -> Any:
 
 def _about(client: Any) -> dict[str, Any] | None:
     try:
-        told = client.info()
+        nodes = [_one(node.info()) for node in nodes_of(client).values()]
     except (ResponseError, RedisClusterException):
         return None
-    if "used_memory" not in told:  # a cluster answers node by node
-        nodes = [one for one in told.values() if isinstance(one, dict)]
-        if not nodes:
-            return None
-        return {**_one(nodes[0]), "used_bytes": sum(n["used_memory"] for n in nodes), "nodes": len(nodes)}
-    return _one(told)
+    if not nodes:
+        return None
+    fullest = max(nodes, key=lambda one: one["used_bytes"] / (one["max_bytes"] or math.inf))
+    return {
+        **fullest,
+        "up_s": min(one["up_s"] for one in nodes),
+        "append_only": all(one["append_only"] for one in nodes),
+        "nodes": len(nodes),
+    }
 
 
 def _one(told: dict[str, Any]) -> dict[str, Any]:

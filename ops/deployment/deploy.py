@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.connect import nodes_of
 from contracts.errors import BadInputError
 from offline.registry import publish
 from ops.audit.bundles import find_folders
@@ -154,8 +155,8 @@ def _switch(job: Job, package: Opened, asked: Asked) -> str:
     settings, record = job.settings, job.record
     if not record.switching:
         record.ends = stream_ends(job.client, settings)
-        seconds, micro = job.client.time()
-        record.switched_at = seconds + micro / 1e6
+        times = [node.time() for node in nodes_of(job.client).values()]
+        record.switched_at = min(seconds + micro / 1e6 for seconds, micro in times)
         record.switching = True
         job.save()
     told = ""

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.connect import beside
 from contracts.model.bundle import Bundle, load_bundle
 from contracts.model.grid import HORIZONS, iso
 from contracts.topics import Topics, partition_of
@@ -106,7 +107,7 @@ def _pages(address: str, where: str) -> Iterator[Finding]:
 
 
 def _dead_letters(client: Any, topics: Topics, settings: Settings, since: float | None) -> Iterator[Finding]:
-    seconds, _ = client.time()
+    seconds, _ = client.time(**beside(client, topics.dead))
     start = since if since is not None else seconds - HOUR_S
     most = settings.deploy.dead_letters_max
     entries = client.xrevrange(topics.dead, "+", f"{int(start * 1_000)}", count=most + 1)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from contracts.connect import nodes_of
 from contracts.errors import UnavailableError
@@ -28,28 +27,45 @@ class Found:
     differences: tuple[str, ...]
     refused: tuple[str, ...]
     """What was refused lately: by whom, what, how often."""
+    silent: tuple[str, ...] = ()
+    """Nodes that did not answer, and so were not compared."""
 
 
 def look(client: Any, partitions: int, *, cluster: bool, passwords: Path | None = None) -> Found:
     """Compare the users of every node with the roles: each node of a cluster keeps users of its own.
 
     Raises:
-        UnavailableError: a node does not answer, or the user asking may not look.
+        UnavailableError: the user asking may not look; that takes `admin`.
     """
     told: list[str] = []
     refused: list[str] = []
+    silent: list[str] = []
     nodes = nodes_of(client)
+    members: set[str] = set()
     for name, node in nodes.items():
         where = f"{name}: " if name else ""
         try:
             table = roles(partitions, cluster=cluster, redis70=knows_no_setinfo(node))
             told += [where + line for line in differences(node, table, passwords)]
             refused += [where + line for line in refusals(node)]
-        except RedisConnectionError as error:
-            raise UnavailableError(
-                f"{where}expected an answer, found: {error}; nothing was compared"
-            ) from error
-    return Found(len(nodes), tuple(told), tuple(refused))
+            members |= _members(node) if name else set()
+        except AuthenticationError as error:
+            told.append(f"{where}expected the users of the roles, found: {error}")
+        except RedisError as error:
+            silent.append(f"{where}expected an answer, found {type(error).__name__}: {error}")
+    told += [
+        f"{address}: expected a node that can be compared, found one without slots, or a replica that never "
+        f"synced; check it by itself, or CLUSTER FORGET it"
+        for address in sorted(members - nodes.keys())
+    ]
+    return Found(len(nodes), tuple(told), tuple(refused), tuple(silent))
+
+
+def _members(node: Any) -> set[str]:
+    """Every address the node knows of its cluster, those that serve nothing too."""
+    return {
+        _text(address) for address in node.execute_command("CLUSTER NODES") if not address.startswith(":")
+    }
 
 
 def differences(client: Any, roles: Sequence[Role], passwords: Path | None = None) -> Iterator[str]:

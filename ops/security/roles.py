@@ -92,10 +92,10 @@ class Role:
 REPLICA = Role(
     "replica",
     "replicas: copy everything from their primary (`masteruser`, `masterauth`)",
-    ("ping", "psync", "replconf"),
+    ("ping", "psync", "sync", "replconf"),
     (),
 )
-"""PSYNC hands over every key there is: whoever has this password reads all."""
+"""PSYNC, or SYNC on Valkey's second channel, hands over every key: whoever has this password reads all."""
 PEOPLE = Role(ADMIN, "people, for what no role may: ACLs, configuration, repair", (), ())
 
 

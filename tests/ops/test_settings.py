@@ -125,7 +125,6 @@ def test_a_variable_that_does_not_exist_is_an_error(name: str, monkeypatch: pyte
         ({"registry": {"alias": "Q Q"}}, r"Expected a valid registry\.alias \(String should match pattern"),
         ({"stream": {"block_ms": 5_000}}, r"stream\.block_ms \(5000 ms\) below redis\.socket_timeout_s"),
         ({"redis": {"url": "redis://a", "cluster": True}}, r"stream\.partitions of 2 or more .* not 1"),
-        ({"redis": {"cluster": True}, "stream": {"partitions": 2}}, r"redis\.url beside redis\.cluster"),
     ],
 )
 def test_a_value_out_of_range_is_an_error(arguments: dict[str, object], message: str) -> None:

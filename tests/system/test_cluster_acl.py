@@ -8,7 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from redis import Redis
 
 from contracts.client import subscribe
 from contracts.connect import connect, nodes_of
@@ -16,10 +18,13 @@ from contracts.topics import RELEASES, RETRAIN_STATUS, Topics, partition_of
 from offline.registry import sqlite_uri
 from ops.dashboard.cache import Cache
 from ops.dashboard.reader import Reader
+from ops.embedded import EmbeddedServer
 from ops.feed.outbox import Outbox, Outgoing
 from ops.notify.sources import Positions, sources
+from ops.security.check import look
 from tests.behaviour.harness import ServedWorker, wait_until
 from tests.behaviour.test_retrainer import ServedRetrainer
+from tests.cluster import OPTIONS
 from tests.market import SYMBOLS, TestMarket
 from tests.ops.security.servers import SecureServer, secure_cluster
 from tests.system.desk import Desk, publish_two
@@ -163,3 +168,31 @@ def checked(server: SecureServer, desk: Desk) -> None:
     told = desk.bands("admin", *asked, fails=1)
     assert f"{name}: expected the user default off" in told
     assert told.count("differs") == 1
+
+
+def test_a_node_that_serves_nothing_and_one_that_hangs_are_told(server: SecureServer, tmp_path: Path) -> None:
+    """Whoever reaches a member without users can take slots: it counts before it has any."""
+    options = {**OPTIONS, "cluster-enabled": "yes"}
+    with EmbeddedServer(tmp_path / "stranger", extra=options) as stranger, server.client("admin") as admin:
+        nodes = nodes_of(admin)
+        address = f"127.0.0.1:{stranger.port}"
+        with Redis.from_url(stranger.url) as open_door:
+            open_door.execute_command("CLUSTER", "MEET", *next(iter(nodes)).split(":"))
+
+        def known(node: Any) -> bool:
+            return address in {str(one) for one in node.execute_command("CLUSTER NODES")}
+
+        wait_until(lambda: all(known(node) for node in nodes.values()), "the stranger is known")
+        found = look(admin, PARTITIONS, cluster=True, passwords=server.passwords)
+        assert [line.split(": ")[0] for line in found.differences] == [address]
+        name, node = next(iter(nodes.items()))
+        wrong = [name] + [one for one in nodes if one != name]
+        node.execute_command("ACL", "SETUSER", "feed", "+flushall")
+        sleeper = psutil.Process(int(nodes[wrong[-1]].info("server")["process_id"]))
+        sleeper.suspend()
+        try:
+            found = look(admin, PARTITIONS, cluster=True, passwords=server.passwords)
+        finally:
+            sleeper.resume()
+    assert any(f"{name}: expected the commands of feed" in line for line in found.differences)
+    assert [line.split(": ")[0] for line in found.silent] == [wrong[-1]]

@@ -77,10 +77,11 @@ def server_card(desk: Desk, facts: ServerFacts) -> Any:
     if about is None:
         told.append(("About it", "not known: this user may not ask (INFO)" if up else "not known"))
     else:
+        whose = f", the fullest of {about['nodes']} nodes" if about["nodes"] > 1 else ""
         most = f" of {size(about['max_bytes'])}" if about["max_bytes"] else ", no limit set"
         told += [
             ("Version", about["version"]),
-            ("Memory", size(about["used_bytes"]) + most),
+            ("Memory", size(about["used_bytes"]) + most + whose),
             ("Up for", span(about["up_s"])),
             ("Log kept (AOF)", "yes" if about["append_only"] else "no: a crash loses what is not saved"),
         ]

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from contracts.connect import nodes_of
 from ops.deployment.finding import Finding
 from ops.settings import Settings
 
@@ -42,12 +43,13 @@ def size_of(path: Path) -> int:
 def clocks(client: Any, settings: Settings) -> Iterator[Finding]:
     """Ours against the server's, which closes bars, and the registry's."""
     tolerance = settings.deploy.clock_tolerance_s
-    before = time.time()
-    seconds, micro = client.time()
-    after = time.time()
-    yield _apart(
-        "clock of the server", seconds + micro / 1e6 - (before + after) / 2, (after - before) / 2, tolerance
-    )
+    for node, own in nodes_of(client).items():
+        before = time.time()
+        seconds, micro = own.time()
+        after = time.time()
+        name = f"clock of the server{' ' + node if node else ''}"
+        apart = seconds + micro / 1e6 - (before + after) / 2
+        yield _apart(name, apart, (after - before) / 2, tolerance)
     yield registry_clock(settings)
 
 

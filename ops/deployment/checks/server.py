@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from contracts.connect import nodes_of
 from contracts.topics import Topics
@@ -28,6 +28,12 @@ def server_findings(client: Any, settings: Settings) -> Iterator[Finding]:
         except NoPermissionError:
             refused = "this user may not ask INFO"
             yield Finding(f"server{where}", "unknown", refused, "run the check as user ops as well")
+            continue
+        except RedisError as error:
+            if not name:
+                raise
+            told_by = f"{type(error).__name__}: {error}"
+            yield Finding(f"server{where}", "fail", told_by, "bring the node back")
             continue
         yield version(told, where)
         yield from persistence(_config(node), told, where)

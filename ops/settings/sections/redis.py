@@ -42,11 +42,13 @@ class RedisSettings(Section):
         It holds the password: give it to clients, never to a log, a message or a command line.
 
         Raises:
-            SettingsError: a file is missing, or there is a user but no server.
+            SettingsError: a file is missing, or there is a user or a cluster but no server.
             SecretError: the password file is readable by everybody.
         """
         if problem := self.contradiction():
             raise SettingsError(f"Expected the settings to {problem}.")
+        if self.url is None and self.cluster:
+            raise SettingsError("Expected redis.url beside redis.cluster: the embedded server is no cluster.")
         if self.url is None or _is_complete(self.url):
             return self.url
         return self._with_tls(self._with_user(self.url))
@@ -64,8 +66,6 @@ class RedisSettings(Section):
             return "have both redis.tls_cert_file and redis.tls_key_file, or neither"
         if self.username is not None and self.password_file is None:
             return "have redis.password_file beside redis.username"
-        if self.cluster and self.url is None:
-            return "have redis.url beside redis.cluster: the embedded server is none"
         if self.url is None:
             named += ["redis.password_file"] if self.password_file is not None else []
             return f"have redis.url beside {named[0]}: the embedded server knows neither" if named else None

@@ -140,6 +140,8 @@ def replica(server: SecureServer, kind: Kind, folder: Path) -> Iterator[Any]:
     ]
     command += ["--replicaof", "127.0.0.1", str(primary.port)]
     command += ["--masteruser", "replica", "--masterauth", server.password("replica")]
+    if kind == "valkey":
+        command += ["--dual-channel-replication-enabled", "yes"]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:

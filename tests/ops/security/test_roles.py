@@ -177,6 +177,8 @@ def test_a_replica_copies_and_may_nothing_else(
     kind = request.node.callspec.params["server"]
     with server.client(ADMIN) as admin, replica(server, kind, tmp_path) as copy:
         admin.acl_log_reset()
+        if kind == "valkey":
+            admin.config_set("dual-channel-replication-enabled", "yes")
         entry = admin.xadd(T.bars, {"data": "copied"})
         wait_until(lambda: answered(copy, T.bars)[-1:] == [entry], "the entry on the replica")
         assert admin.acl_log() == []

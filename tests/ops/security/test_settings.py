@@ -128,3 +128,9 @@ def test_the_registry_is_logged_in_to_by_environment(password: Path, monkeypatch
     settings = settings_with(tracking_uri="http://mlflow:5000")
     assert (os.environ[USERNAME], os.environ[PASSWORD]) == ("worker", AWKWARD)
     assert settings.registry_uri == "http://mlflow:5000"
+
+
+def test_the_embedded_server_is_no_cluster() -> None:
+    alone = RedisSettings(cluster=True)
+    with pytest.raises(SettingsError, match=r"redis\.url beside redis\.cluster"):
+        _ = alone.effective_url
