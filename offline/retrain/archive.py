@@ -54,6 +54,7 @@ async def archive_bars(redis: Redis, topics: Sequence[Topics], workspace: Path) 
         OSError: a file can not be written; it is as it was.
     """
     fresh: dict[str, list[Candle]] = {}
+    await redis.initialize()  # a cluster's client knows no node before its first command
     for one in topics:
         now_s = float((await redis.time(**beside(redis, one.bars)))[0])
         known = {symbol: int(h.open_time[-1]) for symbol, h in read_archive(workspace).items()}

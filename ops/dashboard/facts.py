@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import RedisClusterException, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from contracts.connect import nodes_of
 from contracts.topics import GROUP, Topics
@@ -29,7 +29,10 @@ class PartitionFacts:
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """`about` is None where the user may not ask: version, bytes in use and at most, seconds up, log kept."""
+    """`about` is None where the user may not ask: version, bytes in use and at most, seconds up, log kept.
+
+    Of a cluster: of the nodes that answer, bytes those of the fullest, and the worst of the rest.
+    """
 
     at: float = 0.0
     partitions: tuple[PartitionFacts, ...] = ()
@@ -68,10 +71,10 @@ def _ask(question: Callable[[], Any]) -> Any:
 
 
 def _about(client: Any) -> dict[str, Any] | None:
-    try:
-        nodes = [_one(node.info()) for node in nodes_of(client).values()]
-    except (ResponseError, RedisClusterException):
-        return None
+    nodes = []
+    for node in nodes_of(client).values():
+        with contextlib.suppress(RedisError):  # one that is down does not hide the others
+            nodes.append(_one(node.info()))
     if not nodes:
         return None
     fullest = max(nodes, key=lambda one: one["used_bytes"] / (one["max_bytes"] or math.inf))

@@ -131,6 +131,8 @@ def shown(server: SecureServer) -> None:
     try:
         wait_until(lambda: not reader.state.loading and reader.state.problem is None, "all read")
         assert set(reader.cache.symbols()) == set(SYMBOLS)
+        wait_until(lambda: reader.state.facts.about is not None, "the server's facts")
+        assert (reader.state.facts.about or {})["nodes"] == 3
     finally:
         reader.stop()
 
