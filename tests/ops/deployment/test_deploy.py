@@ -187,14 +187,8 @@ def test_another_version_takes_back_what_was_cut_off_first(
     second: Package,
     market: TestMarket,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cut_off_after("switch", monkeypatch)
-    with opened(second.archive) as package, monkeypatch.context() as patched:
-        patched.setattr(module, "go_back", lambda *_: None)
-        with pytest.raises(DeploymentError):
-            deploy(by_folder, client, package, ASKED, lambda _: None)
-    monkeypatch.undo()
+    left_switched(by_folder, client, second)
     third = make_package(tmp_path / "third", market.folder, "1.2.0-hpo")
     with opened(third.archive) as package:
         job = deploy(by_folder, client, package, ASKED, lambda _: None)
@@ -210,14 +204,8 @@ def test_a_package_that_fails_its_check_takes_nothing_back(
     second: Package,
     market: TestMarket,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cut_off_after("switch", monkeypatch)
-    with opened(second.archive) as package, monkeypatch.context() as patched:
-        patched.setattr(module, "go_back", lambda *_: None)
-        with pytest.raises(DeploymentError):
-            deploy(by_folder, client, package, ASKED, lambda _: None)
-    monkeypatch.undo()
+    left_switched(by_folder, client, second)
     serves = current(by_folder)
     assert serves != first_live
     nobody = by_folder.deploy.model_copy(update={"workers": ("http://127.0.0.1:9",)})
@@ -229,13 +217,9 @@ def test_a_package_that_fails_its_check_takes_nothing_back(
 
 
 def test_a_link_that_was_moved_since_stays(
-    first_live: str, by_folder: Settings, client: Any, second: Package, monkeypatch: pytest.MonkeyPatch
+    first_live: str, by_folder: Settings, client: Any, second: Package
 ) -> None:
-    cut_off_after("switch", monkeypatch)
-    with opened(second.archive) as package, monkeypatch.context() as patched:
-        patched.setattr(module, "go_back", lambda *_: None)
-        with pytest.raises(DeploymentError):
-            deploy(by_folder, client, package, ASKED, lambda _: None)
+    left_switched(by_folder, client, second)
     point_current(by_folder, "by/hand")
     job = take_back_unfinished(by_folder, client, lambda _: None, "cut off")
     assert job is not None
@@ -271,6 +255,15 @@ def test_without_both_signatures_nothing_is_even_noted(
         deploy(by_folder, client, unpacked, ASKED, lambda _: None)
     assert list(records(by_folder)) == []
     assert current(by_folder) is None
+
+
+def left_switched(settings: Settings, client: Any, package: Package) -> None:
+    """A deployment whose power went right after the switch, and with it the way back."""
+    with opened(package.archive) as found, pytest.MonkeyPatch.context() as patched:
+        cut_off_after("switch", patched)
+        patched.setattr(module, "go_back", lambda *_: None)
+        with pytest.raises(DeploymentError):
+            deploy(settings, client, found, ASKED, lambda _: None)
 
 
 def cut_off_after(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
