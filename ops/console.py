@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -39,6 +40,8 @@ def told_errors() -> Iterator[None]:
     """Turn the errors a user can do something about into one sentence and an exit code."""
     try:
         yield
+    except typer.Exit:  # a RuntimeError too, and no fault
+        raise
     except (BadInputError, FileNotFoundError, FileExistsError, ValueError) as error:
         _stop(error, BAD_INPUT)
     except (UnavailableError, RedisError, ConnectionError) as error:

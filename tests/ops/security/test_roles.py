@@ -24,6 +24,7 @@ from contracts.topics import (
     Topics,
 )
 from ops.cli.app import app
+from ops.embedded import free_port
 from ops.release.history import PENDING
 from ops.security.acl import write_acl
 from ops.security.check import differences
@@ -242,6 +243,11 @@ def test_the_command_checks_a_server(server: SecureServer, monkeypatch: pytest.M
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 1
     assert "found worker-0" in done.output
+    assert "error" not in done.output
+    done = CliRunner().invoke(app, ["acl", "--check", f"redis://127.0.0.1:{free_port()}"])
+    assert done.exit_code == 4, done.output
+    assert "not compared: expected an answer" in done.output
+    assert "error 4" not in done.output
 
 
 def test_writing_again_changes_nothing_and_secrets_are_closed(tmp_path: Path) -> None:
