@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from importlib import import_module
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,10 @@ from ops.dashboard.login import guard
 from ops.dashboard.pages import alerts, bands, calibration, health, releases
 from ops.dashboard.pages.parts import PAUSED, aria
 from ops.dashboard.words import moment
+
+with contextlib.suppress(ImportError):
+    # What of it is loaded Plotly uses when it writes an answer, be it the half that another thread imports.
+    import_module("PIL.Image")
 
 VIEWS: tuple[ModuleType, ...] = (bands, calibration, alerts, releases, health)
 TICK_MS = 1_000

@@ -149,7 +149,7 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
         assert [epoch(end) for end in chromium.execute_script(shown)] == zoom, "the zoom is kept"
         assert zoom[1] - zoom[0] == 16 * 86_400
 
-        assert complaints(chromium) == []
+        assert complaints(chromium) == [], dashboard.told()[-6_000:]
         server.kill9()
         wait_until(seen(chromium, "The server that holds the streams is down", "#banners"), "the outage")
         assert newest_shown(chromium) == before + BAR_SECONDS, "what is known stays"
@@ -200,7 +200,7 @@ def test_every_view_is_drawn_without_a_complaint_and_without_leaving_the_machine
                 "return [...document.querySelectorAll('.modebar-btn')].map(b => b.dataset.title)"
             )
             assert not [title for title in titles if "loud" in title or "tudio" in title]
-        assert complaints(chromium) == []
+        assert complaints(chromium) == [], dashboard.told()[-6_000:]
         assert asked_for(chromium) == {f"127.0.0.1:{dashboard.port}"}
         metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
         chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
