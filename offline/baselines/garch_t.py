@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from arch import arch_model
 from numpy.typing import NDArray
 from scipy.signal import lfilter  # type: ignore[import-untyped]
 
@@ -117,6 +116,8 @@ def _fitted(returns: bytes) -> GarchProcess:
     mean_square = float(np.mean(values**2))
     if mean_square <= VARIANCE_FLOOR:
         return GarchProcess(VARIANCE_FLOOR, 0.0, 0.0, VARIANCE_FLOOR)
+    from arch import arch_model
+
     model = arch_model(PERCENT * values, mean="Zero", vol="GARCH", p=1, q=1, dist="t", rescale=False)
     found = model.fit(disp="off", show_warning=False).params
     return GarchProcess(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student  # type: ignore[import-untyped]
 
 from contracts.model.bundle import Manifest
 from contracts.model.grid import HORIZONS
@@ -114,6 +113,8 @@ def _interval(values: Sequence[float], is_share: bool) -> tuple[float | None, fl
     """Student's interval of the mean over folds at 90 %, a share's cut at 0 and 1; None of under three."""
     if len(values) < 3:
         return None, None
+    from scipy.stats import t as student  # type: ignore[import-untyped]
+
     half = float(student.ppf(0.5 + LEVEL / 2, len(values) - 1)) * float(np.std(values, ddof=1))
     mean = float(np.mean(values))
     half /= math.sqrt(len(values))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +44,8 @@ def technical(examined: Examined, registered: Registered) -> Gate:
 
 def _models(folder: Path, bundle: Bundle) -> Check:
     """Each LightGBM text file reads, and gives what the packed forest that serves gives, to the bit."""
+    import lightgbm as lgb
+
     name, probes = "models_well_formed", _probes(bundle).values()
     rows = [_inputs(row, context) for row, context in probes]
     forest = bundle.predictor.forest

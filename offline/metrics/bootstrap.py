@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from arch.bootstrap import MovingBlockBootstrap
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
@@ -172,6 +171,8 @@ def block_weights(n_bars: int, block_bars: int, draws: int, seed: int) -> Array:
     The blocks are `arch`'s; counting bars once turns every statistic of every column into one product
     of matrices instead of `draws` copies of the panel. Kept for the next statistic: read only.
     """
+    from arch.bootstrap import MovingBlockBootstrap
+
     generator = np.random.default_rng(seed)
     resampler = MovingBlockBootstrap(block_bars, np.arange(n_bars), seed=generator)
     weights = np.empty((draws, n_bars))

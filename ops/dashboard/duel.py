@@ -8,15 +8,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
 
 from contracts.errors import BadInputError, UnavailableError
+from offline.shadow import Comparison, Ledger, compare, load_ledger, refresh
 from ops.dashboard.cache import Cache, Swap
-
-if TYPE_CHECKING:
-    from offline.shadow import Comparison, Ledger
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +85,6 @@ class Judge(threading.Thread):
         if champion is None or challenger is None:
             self._judged = (champion, challenger)
             return Duel()
-        # The bootstrap behind a verdict costs 250 MB and seconds to import: only where there is a challenger.
-        from offline.shadow import compare, load_ledger, refresh
-
         after_ms, since_ms = self._moments(challenger)
         begun = self._ledger
         is_same = begun is not None and (begun.champion, begun.challenger) == (champion, challenger)

@@ -23,6 +23,7 @@ from tests.market import LIVE_BARS, SYMBOLS, TRAINING_BARS, TestMarket
 
 pytestmark = pytest.mark.xdist_group("cli")
 
+TRAINING = ("lightgbm", "sklearn", "optuna", "mlflow", "numba", "arch", "scipy.stats", "matplotlib")
 CUT = iso(1_577_836_800 + TRAINING_BARS * 14_400)
 
 
@@ -71,19 +72,24 @@ def test_help_is_asked_for_at_a_shell(tmp_path: Path) -> None:
     assert "Example: bands status" in " ".join(done.stdout.split()), done.stdout
 
 
-def test_the_worker_command_does_not_import_the_training_stack(tmp_path: Path) -> None:
-    told = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from importlib import import_module; import sys; import_module('ops.cli.worker');"
-            "print([m for m in ('pandas', 'lightgbm', 'mlflow', 'numba', 'arch') if m in sys.modules])",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+@pytest.mark.parametrize(
+    ("commands", "absent"),
+    [
+        (["worker", "feed", "dashboard", "notify", "retrain"], ("pandas", *TRAINING)),
+        (["status", "check", "deploy", "smoke", "rollback", "promote", "shadow", "package"], TRAINING),
+    ],
+)
+def test_commands_of_a_running_desk_do_not_import_the_training_stack(
+    commands: list[str], absent: tuple[str, ...]
+) -> None:
+    code = (
+        "import sys; from importlib import import_module\n"
+        "for command in sys.argv[1].split(): import_module('ops.cli.' + command)\n"
+        "print(*(m for m in sys.argv[2].split() if m in sys.modules))"
     )
-    assert told.stdout.strip() == "[]"
+    words = [sys.executable, "-c", code, " ".join(commands), " ".join(absent)]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == []
 
 
 def test_the_whole_loop_and_its_second_run(home: Path) -> None:

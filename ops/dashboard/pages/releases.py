@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from dash import Dash, Input, Output, html
 
 from contracts.model.grid import HORIZONS
+from offline.shadow import Comparison
 from ops.dashboard.cache import Cache, Swap
 from ops.dashboard.desk import Desk
 from ops.dashboard.duel import Duel, last_swap
@@ -16,9 +17,6 @@ from ops.dashboard.figures.releases import lead_figure, lineup_figure
 from ops.dashboard.pages.parts import PAUSED, card, graph, pill, table
 from ops.dashboard.scores import BundleScore, paired_lead, score
 from ops.dashboard.words import moment
-
-if TYPE_CHECKING:
-    from offline.shadow import Comparison
 
 PATH, TITLE = "/releases", "Releases"
 SHOWN = 50

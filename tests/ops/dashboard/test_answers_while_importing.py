@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 IMPORTS = 400
-"""At least so many modules come with a verdict; each of them is a moment at which the page is asked."""
+"""At least so many modules come with a verdict's bootstrap; at each of them the page is asked."""
 SCRIPT = """
 import importlib.abc, sys, threading
 
@@ -37,7 +37,7 @@ class Pause(importlib.abc.MetaPathFinder):
             go_on.clear()
 
 def verdict():
-    import offline.shadow
+    import arch.bootstrap
     half_way.set()
 
 sys.meta_path.insert(0, Pause())
