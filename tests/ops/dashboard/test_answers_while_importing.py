@@ -9,7 +9,7 @@ from pathlib import Path
 IMPORTS = 400
 """At least so many modules come with a verdict's bootstrap; at each of them the page is asked."""
 SCRIPT = """
-import importlib.abc, sys, threading
+import importlib.abc, queue, sys, threading
 
 from ops.dashboard.app import make_app
 from ops.dashboard.desk import make_desk
@@ -27,29 +27,27 @@ def ask():
     assert answer.status_code == 200, answer.text
 
 ask()
-half_way, go_on, asked = threading.Event(), threading.Event(), 0
+moments, go_on, asked = queue.Queue(), queue.Queue(), 0
 
 class Pause(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if threading.current_thread() is importer:
-            half_way.set()
-            assert go_on.wait(10)
-            go_on.clear()
+            moments.put(name)
+            go_on.get(timeout=60)
 
 def verdict():
-    import arch.bootstrap
-    half_way.set()
+    try:
+        import arch.bootstrap
+    finally:
+        moments.put(None)
 
 sys.meta_path.insert(0, Pause())
 importer = threading.Thread(target=verdict, daemon=True)
 importer.start()
-while importer.is_alive():
-    assert half_way.wait(60)
-    half_way.clear()
+while moments.get(timeout=60) is not None:
     ask()
     asked += 1
-    go_on.set()
-    importer.join(0 if half_way.is_set() else 0.001)
+    go_on.put(None)
 print(asked)
 """
 
