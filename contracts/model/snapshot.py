@@ -124,7 +124,7 @@ def pack(header: dict[str, Any], numbers: NDArray[np.float64]) -> bytes:
 
 
 def unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """The header and the finite numbers that `pack` wrote under `schema`.
+    """The header and the numbers that `pack` wrote under `schema`, all of them finite.
 
     Raises:
         SnapshotError: the bytes are cut, altered beyond reading, or of another schema.
@@ -133,7 +133,7 @@ def unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float64
         raise SnapshotError(f"expected a snapshot that begins with {MAGIC!r}, found {blob[:8]!r}")
     start = 8 + struct.unpack("<I", blob[4:8])[0]
     try:
-        header = json.loads(blob[8:start])
+        header = json.loads(blob[8:start], parse_float=_finite, parse_constant=_finite)
         numbers = np.frombuffer(blob[start:], dtype="<f8").astype(np.float64)
     except (ValueError, RecursionError) as error:
         raise SnapshotError(f"expected a JSON header and float64 numbers, found {error}") from error
@@ -142,6 +142,13 @@ def unpack(blob: bytes, schema: str) -> tuple[dict[str, Any], NDArray[np.float64
     if not np.isfinite(numbers).all():
         raise SnapshotError("expected finite numbers, found others")
     return header, numbers
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"a number that is not finite: {text[:40]}")
+    return number
 
 
 def _shaped(numbers: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:

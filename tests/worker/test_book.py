@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +38,27 @@ def test_one_altered_byte_is_refused_or_is_another_book(blob: bytes, at: int, by
     except SnapshotError:
         return
     assert load_book(dump_book(again)).label == again.label
+
+
+def test_an_altered_digit_makes_no_number_that_can_not_be_kept(blob: bytes) -> None:
+    """`5.388446` with an E in it is read as infinity by a JSON reader that trusts."""
+    begin, refused = 8, 0
+    for at in range(begin, begin + int.from_bytes(blob[4:8], "little")):
+        altered = bytearray(blob)
+        altered[at] = ord("E")
+        try:
+            dump_book(load_book(bytes(altered)))
+        except SnapshotError as error:
+            refused += "not finite" in str(error)
+    assert refused
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"NaN", b"Infinity"])
+def test_a_number_that_is_not_finite_is_named(blob: bytes, number: bytes) -> None:
+    spoilt = re.sub(rb'(?<="step":)[0-9.]+', number, blob, count=1)
+    head = struct.pack("<I", struct.unpack("<I", blob[4:8])[0] + len(spoilt) - len(blob))
+    with pytest.raises(SnapshotError, match=f"not finite: {number.decode()}"):
+        load_book(spoilt[:4] + head + spoilt[8:])
 
 
 @pytest.mark.parametrize("cut", [0, 3, 8, 200, -8, -160])
