@@ -28,7 +28,8 @@ class RetrainRequest(Event):
 class RetrainStatus(Event):
     """On `retrain.status`: progress and result of one run.
 
-    Exactly one of `skipped`, `registered` and `failed` ends a run. `bundle` is the label of what was made,
+    Exactly one of `skipped`, `registered` and `failed` ends a run. Every stage a run reaches is told, once it
+    begins, in order; progress does not fall until the end. `bundle` is the label of what was made,
     `replaces` of the champion it was made for; `registry_version` and `alias` say where it stands.
     """
 

@@ -92,10 +92,16 @@ class Desk:
         return answer, detail
 
     async def progress(self, status: RetrainStatus) -> Answer:
-        """Append a status that is further than every one before it."""
+        """Append a status that is further than every one before it, or as far and its stage's first."""
         keys = [RETRAIN_LEASE, RETRAIN_RUN, RETRAIN_STATUS]
         answer, _ = await self._send(
-            self._progress, keys, status.id, repr(status.progress), status.to_wire(), self._maxlen
+            self._progress,
+            keys,
+            status.id,
+            repr(status.progress),
+            status.stage,
+            status.to_wire(),
+            self._maxlen,
         )
         return answer
 

@@ -38,7 +38,7 @@ class Report(Protocol):
     """How a job tells where it is."""
 
     def __call__(self, stage: Stage, progress: float, detail: str = "") -> None:
-        """`progress` of the whole run, 0 to 1. A new stage waits until it is on the stream.
+        """`progress` of the whole run, 0 to 1, never less. A new stage waits until it is on the stream.
 
         So a job that goes on has held the lock a moment ago. Call it often: most calls cost nothing.
 

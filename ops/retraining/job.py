@@ -26,8 +26,6 @@ CANDIDATE = "candidate"
 """Alias of what a retraining registered last; it goes into shadow as a release, which is on record. Without
 a champion there is nobody to shadow, and the alias alone says what waits for a first promotion."""
 BY = "retrainer"
-BEGUN = 0.001
-"""Progress of a run that has begun: only more than was told before is told, and accepting it was 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class PipelineJob:
         """See `Job`. Each stage that has finished is not run again."""
         folder = run_folder(workspace, request.id)
         with pipeline_lock(folder):
-            report("tuning", BEGUN, "reading bars")
+            report("tuning", 0.0, "reading bars")
             plan = kept(folder) or self._settle(workspace, folder)
             alias = self.settings.registry.challenger_alias
             options = plan.options(folder, CANDIDATE if plan.replaces else alias, self.policy)

@@ -51,6 +51,6 @@ class Telling:
         def progress(what: str, done: int, total: int) -> None:
             self._done[what] = done / total if total else 0.0
             share = sum(self._done.values()) / max(4 if name == "hpo" else 1, len(self._done))
-            self._report(stage, begin + (end - begin) * share, f"{name}: {what} {done}/{total}")
+            self._report(stage, min(end, begin + (end - begin) * share), f"{name}: {what} {done}/{total}")
 
         yield progress

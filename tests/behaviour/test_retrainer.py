@@ -21,6 +21,7 @@ from tests.servers import ServerProcess
 REQUESTS = Topics().retrain
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 QUICKLY_S = 30.0
+WORK = ("accepted", "tuning", "validating", "training", "gates")
 
 
 class ServedRetrainer(ServedWorker):
@@ -55,8 +56,10 @@ def settled(client: Any, *run_ids: str) -> None:
     for run_id in run_ids:
         told = statuses(client, run_id)
         assert told[-1].is_final
-        going = [status.progress for status in told[:-1]]
+        going = [(status.progress, WORK.index(status.stage)) for status in told[:-1]]
         assert going == sorted(set(going)), "progress is told once and forwards"
+        if told[-1].stage == "registered":
+            assert {stage for _, stage in going} == set(range(len(WORK))), "every stage is told"
 
 
 def lines(file: Path) -> list[str]:

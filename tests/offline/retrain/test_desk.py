@@ -91,6 +91,21 @@ async def test_a_run_from_acceptance_to_its_end(office: Office) -> None:
     assert not await office.redis.exists(RETRAIN_RUN)
 
 
+async def test_a_stage_that_begins_where_the_last_one_ended_is_told_once(office: Office) -> None:
+    await office.begin(await office.deliver("r1"), "r1")
+    for stage, progress, answer in (
+        ("training", 0.9, Answer.OK),
+        ("training", 0.94, Answer.OK),
+        ("gates", 0.94, Answer.OK),
+        ("gates", 0.94, Answer.OLD),
+        ("training", 0.94, Answer.OLD),
+        ("gates", 0.96, Answer.OK),
+    ):
+        assert await office.desk.progress(status("r1", stage, progress)) is answer
+    told = [(s.stage, s.progress) for s in await office.told()]
+    assert told[1:] == [("training", 0.9), ("training", 0.94), ("gates", 0.94), ("gates", 0.96)]
+
+
 async def test_an_id_has_one_final_status_however_often_it_is_sent(office: Office) -> None:
     first, again = await office.deliver("r1"), await office.deliver("r1")
     await office.begin(first, "r1")
