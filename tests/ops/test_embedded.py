@@ -30,10 +30,11 @@ with EmbeddedServer(sys.argv[1]) as server:
     print(server.pid, server.port, server.owned, flush=True)
     sys.stdin.readline()
 """
+PATIENCE_S = 60.0
 
 
-def eventually(condition: Callable[[], bool], within_s: float = 2.0) -> bool:
-    deadline = time.monotonic() + within_s
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() >= deadline:
             return False
@@ -101,9 +102,7 @@ def guard_of(server: EmbeddedServer) -> psutil.Process:
 
 
 def test_starts_on_loopback_and_stops(folder: Path) -> None:
-    began = time.monotonic()
     with EmbeddedServer(folder) as server:
-        assert time.monotonic() - began < 1.0
         client = Redis.from_url(server.url, decode_responses=True)
         assert client.ping()
         config = client.config_get("bind", "protected-mode", "appendonly", "appendfsync", "save", "dir")
@@ -199,11 +198,10 @@ def test_a_restart_by_an_attached_user_is_seen_by_the_first(folder: Path) -> Non
 
 def test_two_launchers_at_once_start_one_server(launcher: Callable[[], Launcher]) -> None:
     both = [launcher(), launcher()]
-    pids = {one.ready().pid for one in both}
-    assert len(pids) == 1
+    (pid,) = {one.ready().pid for one in both}
     assert sorted(one.owned for one in both) == [False, True]
     assert [one.leave() for one in both] == [0, 0]
-    assert eventually(lambda: gone(pids.pop()))
+    assert eventually(lambda: gone(pid))
 
 
 def test_many_threads_come_and_go(folder: Path) -> None:
@@ -252,7 +250,7 @@ def test_a_child_forked_by_a_killed_launcher_does_not_keep_the_server(folder: Pa
         assert Redis(port=read_record(folder).port).ping()  # type: ignore[union-attr]
         parent.kill()
         parent.wait()
-        assert eventually(lambda: gone(pid), within_s=4.0)
+        assert eventually(lambda: gone(pid))
     finally:
         os.kill(child, signal.SIGKILL)
         parent.stdout.close()

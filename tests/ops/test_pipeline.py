@@ -105,9 +105,7 @@ def test_tuning_reads_no_bar_that_is_validated(home: Home) -> None:
 
 def test_the_second_run_skips_everything(home: Home) -> None:
     before = files(home.out, "**/*")
-    began = time.perf_counter()
     told = summary(pipeline())
-    assert time.perf_counter() - began < 10
     assert states(told) == {name: "not asked" if name in OFF else "up to date" for name in ALL}
     assert files(home.out, "**/*") == before
     assert {key: told[key] for key in ("go", "bundle", "package")} == {

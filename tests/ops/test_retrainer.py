@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,10 +164,8 @@ def test_the_next_run_starts_from_the_champion_and_a_no_go_moves_no_alias(
     def report(stage: str, progress: float, detail: str = "") -> None:
         assert 0 <= progress <= 1
 
-    began = time.perf_counter()
     again = PipelineJob(settings, (home / "bars",), home / "lenient.toml")(request, workspace, report)
     assert (again.bundle, again.version) == (finished.end.bundle, "1"), "it is there, and only found"
-    assert time.perf_counter() - began < 10
     assert champion_label(settings) is None
     with registry(settings.registry_uri) as client:
         client.set_registered_model_alias(BUNDLE_MODEL, "champion", "1")
