@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo test test-slow test-loop test-system lint types audit walls format docs schemas lock clean
+.PHONY: help install demo test test-slow test-loop test-laws test-system lint types audit walls format docs schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test-slow: $(READY) ## the ones that take minutes
 
 test-loop: $(READY) ## with real processes: break, alert, retraining, shadow, promotion, rollback; swaps under fire
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow -q tests/behaviour
+
+test-laws: $(READY) ## property tests with examples nobody has tried; `make test` repeats the same ones
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m hypothesis -q --hypothesis-profile=fresh tests
 
 test-system: $(READY) ## the whole system: cluster, TLS, browser, Prometheus, deployment; skips what is not installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow -q tests/system

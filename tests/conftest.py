@@ -7,11 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from offline.registry import database
 from offline.train import TrainSettings
 from tests.market import SYMBOLS, TRAINING_BARS, TestMarket, train_market
 from tests.servers import KINDS, Kind, ServerProcess, missing
+
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("fresh", settings.get_profile("same"), derandomize=False, max_examples=1_000)
+settings.load_profile("same")
 
 
 class _Pool:

@@ -60,7 +60,7 @@ def due(told: list[Told], is_due: list[bool]) -> list[Told]:
     is_due=st.lists(st.booleans(), min_size=1, max_size=30),
     killed_in=st.integers(0, len(STAGES) - 1),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_stage_is_told_in_order_and_never_backwards(
     embedded_url: str, steps: int, is_due: list[bool], killed_in: int
 ) -> None:

@@ -68,7 +68,7 @@ def test_every_accepted_bar_gets_one_record_per_horizon(engine: Engine, market: 
 
 
 @given(cuts=st.sets(st.integers(1, 79), max_size=6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_batching_and_restarting_change_no_byte(engine: Engine, market: TestMarket, cuts: set[int]) -> None:
     stream = arrivals(market.bars(40))
     whole = engine.run(State(), stream)

@@ -61,7 +61,7 @@ def test_the_first_row_comes_with_bar_361() -> None:
 
 
 @given(price=st.sampled_from([1e-7, 0.3, 1e6]), unit=st.sampled_from([1e-6, 1.0, 1e9]))
-@settings(max_examples=9, deadline=None)
+@settings(max_examples=9)
 def test_rows_do_not_depend_on_the_price_or_size_of_the_coin(price: float, unit: float) -> None:
     usual = fold_all(random_candles(400, 11, price=100.0, unit=50.0))
     scaled = fold_all(random_candles(400, 11, price=100.0 * price, unit=50.0 * unit))
@@ -80,7 +80,7 @@ def wild_candle(draw: st.DrawFn) -> tuple[float, float, float, float, float]:
 
 
 @given(wild=st.lists(wild_candle(), min_size=1, max_size=12), flat=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rows_are_finite_whatever_valid_bars_come(
     wild: list[tuple[float, float, float, float, float]], flat: bool
 ) -> None:
@@ -101,7 +101,7 @@ def test_rows_are_finite_whatever_valid_bars_come(
 
 
 @given(cut=st.integers(1, 460), seed=st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_restored_fold_continues_bit_for_bit(cut: int, seed: int) -> None:
     candles = random_candles(470, seed)
     through = SymbolFold()

@@ -60,7 +60,7 @@ def same_bits(found: NDArray[np.float64], expected: NDArray[np.float64]) -> bool
     return found.shape == expected.shape and found.tobytes() == expected.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(10, 150),

@@ -28,7 +28,7 @@ def folded(candles: list[Candle]) -> SymbolFold:
 
 
 @given(age=st.integers(0, 359))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_bar_within_the_ring_is_a_duplicate_or_a_conflict(age: int) -> None:
     fold = folded(CANDLES[:400])
     before = dump_symbol(fold)
@@ -89,7 +89,7 @@ def test_a_long_gap_starts_the_symbol_anew() -> None:
     order=st.lists(st.integers(0, 30), min_size=1, max_size=60),
     cut=st.integers(0, 400),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_repeats_and_late_bars_change_nothing(order: list[int], cut: int) -> None:
     """Law: folding a stream with repeats equals folding its running maxima."""
     base = 400
@@ -105,7 +105,7 @@ def test_repeats_and_late_bars_change_nothing(order: list[int], cut: int) -> Non
 
 
 @given(blob=st.binary(max_size=200), position=st.integers(0, 4_000), byte=st.integers(1, 255))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_altered_snapshots_are_refused_or_harmless(blob: bytes, position: int, byte: int) -> None:
     with pytest.raises(SnapshotError):
         load_symbol(blob)

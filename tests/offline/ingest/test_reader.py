@@ -292,7 +292,7 @@ def test_symbols(frame: pd.DataFrame, history: History, tmp_path: Path) -> None:
         read_bars(csv(frame.assign(symbol="lower"), tmp_path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(cell="10E18", at=2)
 @given(cell=st.text(max_size=30) | st.floats().map(str) | st.integers().map(str), at=st.integers(0, 5))
 def test_any_text_in_a_cell_is_read_or_refused(

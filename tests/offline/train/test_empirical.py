@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -25,7 +25,6 @@ def sample(draw: st.DrawFn) -> Sample:
 
 
 @given(sample())
-@settings(deadline=None)
 def test_it_is_the_weighted_mean_of_own_and_pooled(rows: Sample) -> None:
     targets, symbol = rows
     found = shrunken_quantiles(targets, symbol, 3)
@@ -49,7 +48,6 @@ def interpolated(ordered: list[float], level: float) -> float:
 
 
 @given(sample())
-@settings(deadline=None)
 def test_quantiles_ascend_and_lie_between_own_and_pooled(rows: Sample) -> None:
     targets, symbol = rows
     found = shrunken_quantiles(targets, symbol, 3)

@@ -45,7 +45,7 @@ def dataset_at(bars: list[int]) -> Dataset:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(0, 30), min_size=100, max_size=300),
     st.integers(1, 2),

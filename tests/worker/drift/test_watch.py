@@ -69,7 +69,7 @@ def test_the_state_is_rivers(mode: str, alpha: float) -> None:
     assert alarms > 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(0.5, 2.5), st.integers(0, 899))
 def test_restored_anywhere_it_goes_on_bit_for_bit(seed: int, wider: float, cut: int) -> None:
     told = life(seed, 180, wider=wider, shift=wider - 1)
