@@ -127,8 +127,8 @@ class Partition:
             StateError: the stored state is not readable.
         """
         async with self._lock:
-            await self._bars.ensure_group()
             self._engine = Engine(lineup, self.topics)
+            await self._bars.ensure_group()
             await self._reload()
             await self._drain()
 

@@ -222,7 +222,7 @@ class Worker:
             await end_tasks(tasks, 0.1)
 
     async def _start(self, lineup: Lineup) -> None:
-        await self._partition.start(lineup)
+        await self._upkeep.start(lineup)
         await self._broker.start()
         self.health.reader = self._broker.reader
         self.health.reading = True

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from contracts.lease import Lease
 from worker.bars import RawEntry
 from worker.health import Health
+from worker.lineup import Lineup
 from worker.partition import FencedError, Partition
 from worker.partition_log import PartitionLog, about
 
@@ -36,18 +37,36 @@ class Upkeep:
     async def take_lease(self) -> None:
         """Wait until the lease is ours."""
         told = 0.0
-        while (owner := await self._lease.acquire()) is not None:
+        while True:
+            asked = time.monotonic()
+            if (owner := await self._lease.acquire()) is None:
+                break
             self._health.server_up = True
             self._health.troubles["lease"] = f"held by {owner}"
-            if time.monotonic() - told > TOLD_EVERY_S:
-                told = time.monotonic()
+            if asked - told > TOLD_EVERY_S:
+                told = asked
                 self._log.warning(
                     "waiting for the lease of %s, held by %s", self._partition.topics.bars, owner
                 )
             await asyncio.sleep(self._lease.ttl_ms / 5_000)
         self._health.troubles.pop("lease", None)
-        self._lease_renewed()
+        self._lease_renewed(asked)
         self._log.info("took lease %s", self._lease.token)
+
+    async def start(self, lineup: Lineup) -> None:
+        """Start the partition; a lease that ran out meanwhile and is nobody's is taken again.
+
+        Raises:
+            FencedError: another worker took it.
+            StateError: the stored state is not readable.
+        """
+        while True:
+            try:
+                return await self._partition.start(lineup)
+            except FencedError:
+                if await self._lease.acquire() is not None:
+                    raise
+                self._log.warning("the lease ran out while starting; took %s", self._lease.token)
 
     async def on_bars(self, entries: list[RawEntry]) -> None:
         """Take delivered entries into effect; what a fault prevents stays pending for the sweep."""
@@ -78,6 +97,7 @@ class Upkeep:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._check_lease.wait(), self._lease.ttl_ms / 3_000)
             self._check_lease.clear()
+            asked = time.monotonic()
             try:
                 owner = await self._lease.renew()
                 if owner == "":
@@ -93,7 +113,7 @@ class Upkeep:
             if owner is not None:
                 raise FencedError(f"expected to own {self._partition.topics.lease}, found {owner}; stopping")
             self._health.troubles.pop("lease", None)
-            self._lease_renewed()
+            self._lease_renewed(asked)
 
     async def keep_sweeping(self) -> int:
         """Bring stragglers into effect by timer, for ever."""
@@ -131,9 +151,9 @@ class Upkeep:
             self._log.warning("%s: %s", part, told, extra={"part": part, **fields})
         self._health.troubles[part] = told
 
-    def _lease_renewed(self) -> None:
+    def _lease_renewed(self, asked: float) -> None:
         self._health.server_up = True
-        self._health.lease_until = time.monotonic() + self._lease.ttl_ms / 1_000
+        self._health.lease_until = asked + self._lease.ttl_ms / 1_000
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:

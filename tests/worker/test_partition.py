@@ -22,10 +22,12 @@ from contracts.topics import GROUP, Topics
 from tests.behaviour.harness import Truth
 from tests.market import TestMarket
 from worker.bars import RawEntry
+from worker.health import Health
 from worker.lineup import Lineup
 from worker.metrics import REGISTRY
 from worker.partition import FencedError, Limits, Partition
 from worker.store import StateError
+from worker.upkeep import Upkeep
 
 TOPICS = Topics()
 N_BARS = 12
@@ -45,6 +47,17 @@ class LossyRedis(Redis):
         if is_commit and self.lose == "after":
             raise self.error("lost on the way back")
         return answer
+
+
+class AwayRedis(Redis):
+    """A client whose server does not answer while it is told so."""
+
+    away = False
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        if self.away:
+            raise RedisConnectionError("nobody answers")
+        return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
 
 
 class CutConnection(Connection):
@@ -136,6 +149,46 @@ async def test_a_successor_takes_over_what_a_dead_owner_left_pending(bench: Benc
     assert await bench.pending() == 0
     await bench.serve(successor)
     await bench.assert_undisturbed()
+
+
+async def test_what_is_pending_after_an_outage_in_the_start_is_answered_by_the_lineup(
+    bench: Bench, redis_url: str
+) -> None:
+    await bench.feed()
+    dead = await bench.owner()
+    await bench.serve(dead, 3)
+    await bench.deliver(4)
+    client: Any = AwayRedis.from_url(redis_url)
+    lease = Lease(client, TOPICS.lease, TOPICS.epoch, ttl_ms=60_000)
+    successor = Partition(client, TOPICS, lease)
+    client.away = True
+    with pytest.raises(RedisConnectionError):
+        await successor.start(Lineup(bench.market.bundle))
+    client.away = False
+    await bench.redis.delete(TOPICS.lease)
+    assert await lease.acquire() is None
+    await successor.resume()  # what keeping the lease does, before the start is tried again
+    await bench.serve(successor)
+    await client.aclose()
+    await bench.assert_undisturbed()
+
+
+async def test_a_lease_that_ran_out_while_starting_is_taken_again_unless_it_is_anothers(bench: Bench) -> None:
+    await bench.feed()
+    partition = await bench.owner()
+    first = partition.lease.token
+    upkeep = Upkeep(partition, partition.lease, Health(30.0), 1.0)
+    await bench.redis.delete(TOPICS.lease)
+    await bench.redis.delete(TOPICS.cursor)  # the lineup is not on record: starting writes
+    await upkeep.start(Lineup(bench.market.bundle))
+    assert partition.lease.epoch == int(first.split(":")[0]) + 1
+    assert (await bench.redis.get(TOPICS.lease)).decode() == partition.lease.token
+    await bench.serve(partition)
+    await bench.assert_undisturbed()
+    await bench.redis.set(TOPICS.lease, "9:another")
+    await bench.redis.hdel(TOPICS.cursor, "bundle")
+    with pytest.raises(FencedError, match="found 9:another"):
+        await upkeep.start(Lineup(bench.market.bundle))
 
 
 async def test_entries_pending_under_foreign_names_are_claimed_in_order(bench: Bench) -> None:
