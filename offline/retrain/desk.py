@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from enum import Enum
 from importlib.resources import files
 from typing import Any
@@ -22,6 +23,8 @@ from contracts.topics import (
 )
 from offline.retrain.fenced import FencedError
 from offline.retrain.requests import Entry
+
+log = logging.getLogger(__name__)
 
 ENDED_KEPT = 10_000
 """Run ids remembered so that the same request, sent again, does not run again: years of them."""
@@ -47,7 +50,8 @@ class Answer(Enum):
 class Desk:
     """Runs the scripts. Each is safe to send again when its reply was lost.
 
-    Every method raises `FencedError` when the lock is another's or nobody's, and writes nothing then.
+    Every method raises `FencedError` when the lock is another's, and writes nothing then. A lock that ran out
+    and is nobody's is taken again: the scripts look for themselves whether the run is still ours to tell of.
 
     On a `cluster` no script reaches the request stream: there the acknowledgement follows the final status.
     Cut off in between, the request is served again, its id is found to have ended, and it is acknowledged.
@@ -149,10 +153,13 @@ class Desk:
             await self._redis.xack(entry.stream, RETRAIN_GROUP, entry.id)
 
     async def _send(self, script: Any, keys: list[str], *arguments: Any) -> tuple[Answer, str]:
-        answer, detail = await script(keys=keys, args=[self._lock.token, *arguments])
-        if answer == b"FENCED":
-            raise FencedError(
-                f"expected to hold {RETRAIN_LEASE} as {self._lock.token}, found "
-                f"{detail.decode() or 'nobody'}; another retrainer runs, or we were away longer than the lock"
-            )
-        return Answer(answer.decode()), detail.decode()
+        while True:
+            token = self._lock.token
+            answer, detail = await script(keys=keys, args=[token, *arguments])
+            if answer != b"FENCED":
+                return Answer(answer.decode()), detail.decode()
+            if (owner := detail.decode() or await self._lock.acquire()) not in (None, self._lock.token):
+                raise FencedError(
+                    f"expected to hold {RETRAIN_LEASE} as {token}, found {owner}; another retrainer runs"
+                )
+            log.warning("lock %s ran out; took %s", token, self._lock.token)

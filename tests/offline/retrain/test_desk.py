@@ -171,6 +171,18 @@ async def test_without_the_lock_nothing_is_written(office: Office, redis_url: st
     await other.redis.aclose()
 
 
+async def test_a_lock_that_ran_out_and_is_nobodys_is_taken_again(office: Office) -> None:
+    entry = await office.deliver("r1")
+    await office.begin(entry, "r1")
+    await office.redis.delete(RETRAIN_LEASE)
+    assert await office.desk.progress(status("r1", "tuning", 0.5)) is Answer.OK
+    assert office.lock.epoch == 2
+    await office.redis.delete(RETRAIN_LEASE)
+    assert await office.desk.end(entry, status("r1", "registered", 1.0)) is Answer.OK
+    assert (await office.redis.get(RETRAIN_LEASE)).decode() == office.lock.token
+    assert [one.stage for one in await office.told()] == ["accepted", "tuning", "registered"]
+
+
 async def test_the_run_in_progress_comes_first_then_the_oldest_of_all_partitions(redis_url: str) -> None:
     office = Office(redis_url, partitions=2)
     await office.lock.acquire()
