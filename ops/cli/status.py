@@ -63,7 +63,8 @@ def gather(settings: Settings) -> dict[str, Any]:
         return told
     client: Any = None
     try:
-        client = connect_sync(url, cluster=settings.redis.cluster, socket_timeout=3)
+        patience = settings.redis.socket_timeout_s
+        client = connect_sync(url, cluster=settings.redis.cluster, socket_timeout=patience)
         info = client.info("server", **beside(client, Topics(0, settings.stream.partitions).bars))
         told["server"] |= {
             "up": True,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ClusterError, RedisError, ResponseError
 
 from contracts.connect import nodes_of
 from contracts.topics import GROUP, Topics
@@ -65,9 +65,12 @@ def _partition(client: Any, topics: Topics) -> PartitionFacts:
 
 def _ask(question: Callable[[], Any]) -> Any:
     """An answer; None where the key is absent, of another kind, or not ours to ask."""
-    with contextlib.suppress(ResponseError):
+    try:
         return question()
-    return None
+    except ClusterError:  # it answers nobody: some of these are ResponseErrors too
+        raise
+    except ResponseError:
+        return None
 
 
 def _about(client: Any) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import secrets
 from datetime import timedelta
 from importlib.resources import files
@@ -128,9 +129,9 @@ def _login(server: flask.Flask, password: str) -> None:
     @server.post("/login")
     def _enter() -> Response:
         address = flask.request.remote_addr or "unknown"
-        if wait := slow.wait_s(address):
-            answer = _page(f"Too many wrong passwords: try again in {wait:.0f} s.", 429)
-            answer.headers["Retry-After"] = f"{wait:.0f}"
+        if wait := math.ceil(slow.wait_s(address)):
+            answer = _page(f"Too many wrong passwords: try again in {wait} s.", 429)
+            answer.headers["Retry-After"] = str(wait)
             return answer
         expected = flask.session.get("token", "")
         if not expected or not hmac.compare_digest(expected, flask.request.form.get("token", "")):
