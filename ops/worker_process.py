@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-START_S = 90.0
+START_S = 180.0
+ANSWER_S = 30.0
 """Fetching a champion from a cold registry takes 5 s here; a slow disk may take ten times that."""
 
 
@@ -84,7 +85,7 @@ class WorkerProcess:
     def report(self) -> dict[str, Any]:
         """What `/ready` says; empty when it does not answer."""
         try:
-            with urllib.request.urlopen(f"{self._http}/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self._http}/ready", timeout=ANSWER_S) as answer:
                 told: dict[str, Any] = json.loads(answer.read())
         except urllib.error.HTTPError as error:
             told = json.loads(error.read())

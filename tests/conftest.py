@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from offline.registry import database
 from offline.train import TrainSettings
 from tests.market import SYMBOLS, TRAINING_BARS, TestMarket, train_market
 from tests.servers import KINDS, Kind, ServerProcess, missing
+
+for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
+    os.environ.pop(name, None)  # what is printed is compared; typer asks for these when it is imported
 
 settings.register_profile(
     "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True

@@ -30,7 +30,7 @@ from worker.step import State
 
 TOPICS = Topics()
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """What is waited for takes milliseconds; a machine under load may take many times that."""
 
 SHORT: Mapping[str, str] = {
@@ -39,6 +39,10 @@ SHORT: Mapping[str, str] = {
     "BANDS_STREAM__BLOCK_MS": "100",
 }
 """Leases and sweeps short enough for a test to see many of them."""
+
+
+STEADY: Mapping[str, str] = {"BANDS_WORKER__LEASE_TTL_MS": "10000"}
+"""For a worker that nobody is to follow: one second is a lease that a pause of the machine outlives."""
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> None:

@@ -110,7 +110,6 @@ def command(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_from_a_break_to_a_promotion_and_back(embedded_url: str, tmp_path: Path) -> None:
     market = simulate(
         STEADY, SYMBOLS, TRAINED + CALM + WILD, START, seed=11, breaks=[(TRAINED + CALM, FACTOR)]

@@ -31,7 +31,7 @@ async def test_bars_are_archived_by_a_client_that_has_asked_nothing_yet(
 
 
 def test_a_dead_node_that_holds_no_partition_does_not_hide_the_others(cluster: ClusterServers) -> None:
-    with connect_sync(cluster.url, cluster=True, socket_timeout=2) as redis:
+    with connect_sync(cluster.url, cluster=True, socket_timeout=30) as redis:
         before = look(redis, PARTITIONS).about
         used = {cluster.node_of(one.bars).port for one in TOPICS}
         next(node for node in cluster.nodes if node.port not in used).kill()

@@ -34,14 +34,14 @@ from tests.market import bar_of
 from tests.ops.tiny_pipeline import BARS, LENIENT, START
 from tests.servers import ServerProcess
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.timeout(1_800)]
 
 TINY = {
     "BANDS_TRAIN__FOLDS": "2",
     "BANDS_RETRAIN__TRIALS": "1",
     "BANDS_RETRAIN__VALIDATION_DAYS": "66",
     "BANDS_RETRAIN__SCHEDULE_DAY": "0",
-    "BANDS_RETRAIN__LEASE_TTL_MS": "3000",
+    "BANDS_RETRAIN__LEASE_TTL_MS": "8000",
     "BANDS_RETRAIN__SWEEP_INTERVAL_S": "0.2",
 }
 STREAMED = 30
@@ -124,10 +124,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         with RealRetrainer(server.url, home, home / "lenient.toml") as retrainer:
             command = ask("--reason", "test", "--by", "me", "--wait", "--redis-url", server.url)
             runs = home / "var" / "retrain" / "runs"
-            wait_until(lambda: list(runs.glob("*/hpo/best_params*")), "a horizon tuned")
+            wait_until(lambda: list(runs.glob("*/hpo/best_params*")), "a horizon tuned", 300)
             retrainer.kill()
             retrainer.start()
-            shown, _ = command.communicate(timeout=150)
+            shown, _ = command.communicate(timeout=600)
             assert command.returncode == 0, shown + retrainer.told()
             run_id = shown.split()[0]
             end = final(client, run_id)
@@ -196,7 +196,7 @@ def test_a_request_is_asked_and_followed(embedded_url: str, home: Path) -> None:
     assert (asked.id, asked.requested_by, asked.reason) == (done.stdout.strip(), "me", "a test")
     (home / "var").mkdir(exist_ok=True)
     words = ["retrain", "--wait", "--json", "--redis-url", embedded_url, "--reason"]
-    with FakeRetrainer(embedded_url, home):
+    with FakeRetrainer(embedded_url, home, lease_ttl_ms=10_000):
         assert final(client, asked.id).stage == "registered"
         skipped = runner.invoke(app, [*words, "within the cooldown"])
         assert skipped.exit_code == 1

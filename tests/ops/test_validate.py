@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from contracts.model.grid import BAR_SECONDS, iso
 from offline.ingest import write_bars
 from offline.market import MarketSpec, simulate
 from ops.cli.app import app
+from tests.behaviour.harness import wait_until
 
 pytestmark = pytest.mark.xdist_group("cli")
 
@@ -91,9 +91,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(home: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 60
-    while not list((home / "killed").glob("windows/*.window")) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: list((home / "killed").glob("windows/*.window")), "a window is there", 300)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     resumed = answer(run(*SPAN, "--step", "15", "--out", "killed", "--json"))

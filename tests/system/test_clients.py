@@ -25,7 +25,7 @@ from contracts.client import FilePosition, latest, subscribe
 from contracts.errors import UnavailableError
 from contracts.topics import Topics
 from ops.embedded import free_port
-from tests.behaviour.harness import TOPICS, Feed, ServedWorker, wait_in_effect
+from tests.behaviour.harness import STEADY, TOPICS, Feed, ServedWorker, wait_in_effect
 from tests.cluster import ClusterServers
 from tests.contracts.client.records import Key, by_stream, commit, key, rest
 from tests.market import TestMarket
@@ -48,7 +48,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, market: TestMarket) -> Iter
     server = ServerProcess("valkey", folder / "server")
     server.start()
     feed = Feed(server.url, market.bars(N_BARS))
-    with ServedWorker(server.url, folder, market.folder) as worker:
+    with ServedWorker(server.url, folder, market.folder, **STEADY) as worker:
         worker.wait_ready()
         feed.push(len(feed.bars))
         wait_in_effect(server.client(), feed.last)

@@ -98,7 +98,7 @@ def test_a_killed_worker_and_a_killed_node_lose_nothing(wide_market: TestMarket,
                 BANDS_STREAM__PARTITIONS=str(PARTITIONS),
                 BANDS_STREAM__BATCH_MAX="20",
                 BANDS_WORKER__PARTITION=str(partition),
-                BANDS_WORKER__LEASE_TTL_MS="3000",
+                BANDS_WORKER__LEASE_TTL_MS="8000",
             )
 
         workers = [worker("first", 0), worker("second", 1)]

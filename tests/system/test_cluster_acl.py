@@ -22,7 +22,7 @@ from ops.embedded import EmbeddedServer
 from ops.feed.outbox import Outbox, Outgoing
 from ops.notify.sources import Positions, sources
 from ops.security.check import look
-from tests.behaviour.harness import ServedWorker, wait_until
+from tests.behaviour.harness import STEADY, ServedWorker, wait_until
 from tests.behaviour.test_retrainer import ServedRetrainer
 from tests.cluster import OPTIONS
 from tests.market import SYMBOLS, TestMarket
@@ -63,7 +63,6 @@ async def handed_out(server: SecureServer) -> int:
         return len([band async for band in bands])
 
 
-@pytest.mark.timeout(600)
 async def test_every_role_works_on_a_cluster_with_users(
     server: SecureServer, market: TestMarket, rival_market: TestMarket, tmp_path: Path
 ) -> None:
@@ -75,7 +74,7 @@ async def test_every_role_works_on_a_cluster_with_users(
     def worker(partition: int) -> ServedWorker:
         role = f"worker-{partition}"
         own = {"BANDS_WORKER__PARTITION": str(partition), "BANDS_REGISTRY__POLL_S": "0.3"}
-        more = server.environment(role) | desk.registry | own
+        more = server.environment(role) | desk.registry | own | STEADY
         return ServedWorker(server.url, tmp_path, None, **more)
 
     with ExitStack() as stack:
@@ -151,7 +150,7 @@ def notified(server: SecureServer) -> int:
 def ask_for_a_retraining(server: SecureServer, desk: Desk) -> None:
     url = server.settings("retrainer").effective_url
     assert url is not None
-    with ServedRetrainer(url, desk.home / "var", cluster=True, partitions=PARTITIONS):
+    with ServedRetrainer(url, desk.home / "var", cluster=True, partitions=PARTITIONS, lease_ttl_ms=10_000):
         answer = desk.bands("ops", "retrain", "--reason", "test", "--by", "ada", "--wait")
     assert "registered" in answer
     with server.client("dashboard") as reader:

@@ -24,7 +24,7 @@ from offline.ingest import write_bars
 from offline.retrain import archive_folder
 from ops.dashboard.process import DashboardProcess
 from ops.dashboard.screenshots import browser, wait_drawn
-from tests.behaviour.harness import Feed, ServedWorker, wait_in_effect, wait_until
+from tests.behaviour.harness import STEADY, Feed, ServedWorker, wait_in_effect, wait_until
 from tests.market import TestMarket
 from tests.ops.dashboard import records
 from tests.servers import ServerProcess
@@ -104,7 +104,6 @@ def complaints(driver: Any) -> list[str]:
     return [line["message"] for line in driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
 
 
-@pytest.mark.timeout(300)
 def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
     chromium: Any, server: ServerProcess, market: TestMarket, tmp_path: Path
 ) -> None:
@@ -112,7 +111,7 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
     client.config_set("appendfsync", "always")
     feed = Feed(server.url, market.bars(200))
     with (
-        ServedWorker(server.url, tmp_path, market.folder) as worker,
+        ServedWorker(server.url, tmp_path, market.folder, **STEADY) as worker,
         page(tmp_path, server.url, worker=worker.port) as dashboard,
     ):
         chromium.get(dashboard.url)
@@ -122,15 +121,19 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
         wait_in_effect(client, feed.last)
         before = int(feed.bars[feed.sent - 1].open_time.timestamp()) + BAR_SECONDS
         wait_until(lambda: newest_shown(chromium) == before, "all of it is drawn, not what came first")
-        assert "AAA closed at" in text(chromium)
+        wait_until(seen(chromium, "AAA closed at"), "the bands are told too")
         wait_drawn(chromium)
-        names = chromium.execute_script(
-            "return document.querySelector('#bands-graph .js-plotly-plot').data.map(t => t.name)"
-        )
-        assert sum(name.startswith("newest bands") for name in names) == 1
-        assert {"T42", "T48", "T54", "T60"} <= set(names)
-        assert any(name.startswith("bands issued 7 days before") for name in names)
-        assert "ends at" in text(chromium, "#banners"), "bars of 2020 are not passed off as live"
+
+        def names() -> list[str]:
+            drawn = "return document.querySelector('#bands-graph .js-plotly-plot').data.map(t => t.name)"
+            found: list[str] = chromium.execute_script(drawn)
+            return found
+
+        newest = "newest bands"
+        wait_until(lambda: sum(name.startswith(newest) for name in names()) == 1, "the bands are drawn")
+        assert {"T42", "T48", "T54", "T60"} <= set(names())
+        assert any(name.startswith("bands issued 7 days before") for name in names())
+        wait_until(seen(chromium, "ends at", "#banners"), "bars of 2020 are not passed off as live")
 
         zoomed = """
         const plot = document.querySelector('#bands-graph .js-plotly-plot');
@@ -167,7 +170,6 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
         wait_until(lambda: newest_shown(chromium) == before + 2 * BAR_SECONDS, "with what it showed")
 
 
-@pytest.mark.timeout(300)
 def test_every_view_is_drawn_without_a_complaint_and_without_leaving_the_machine(
     chromium: Any, embedded_url: str, tmp_path: Path
 ) -> None:
@@ -208,7 +210,6 @@ def test_every_view_is_drawn_without_a_complaint_and_without_leaving_the_machine
             assert width <= 391, f"{path} is {width} points wide on a phone"
 
 
-@pytest.mark.timeout(200)
 def test_elsewhere_it_asks_who_is_there(chromium: Any, embedded_url: str, tmp_path: Path) -> None:
     with page(tmp_path, embedded_url, "--host", "0.0.0.0", BANDS_DASHBOARD__PASSWORD=PASSWORD) as dashboard:
         chromium.get(dashboard.url + "/calibration")
@@ -230,7 +231,6 @@ FILLED_BARS = 2_400
 """Records of each symbol and horizon: what a stream of the default length holds of 20 symbols."""
 
 
-@pytest.mark.timeout(600)
 def test_five_years_of_twenty_symbols_are_served_small_and_their_times_told(
     chromium: Any, embedded_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from contracts.model.grid import BAR_SECONDS
 from contracts.topics import Topics, partition_of
 from offline.ingest import write_bars
 from ops.mock_exchange import Faults, FaultSpec, Market, MarketClock, MockExchange
-from tests.behaviour.harness import ServedWorker, wait_until
+from tests.behaviour.harness import STEADY, ServedWorker, wait_until
 from tests.cluster import ClusterServers
 from tests.market import TestMarket
 from tests.ops.feed.rig import BEFORE, SYMBOLS, Rig, at, bar_open, histories
@@ -90,7 +90,7 @@ def test_from_exchange_to_bands(market: TestMarket, redis_url: str, tmp_path: Pa
     clock = MarketClock(first + 100 * BAR_SECONDS, speed=0.5 * BAR_SECONDS)
     with (
         MockExchange(Market(list(market.live.values()), clock)) as exchange,
-        ServedWorker(redis_url, tmp_path, market.folder) as worker,
+        ServedWorker(redis_url, tmp_path, market.folder, **STEADY) as worker,
     ):
         worker.wait_ready()
         feed = FeedProcess(

@@ -21,7 +21,7 @@ from ops.monitoring.files import generated, write
 from ops.monitoring.routing import Waits, alertmanager_yaml
 from ops.monitoring.rules import rules_yaml
 from ops.monitoring.scrape import RULES, prometheus_yaml
-from tests.behaviour.harness import Feed, ServedWorker, wait_in_effect, wait_until
+from tests.behaviour.harness import STEADY, Feed, ServedWorker, wait_in_effect, wait_until
 from tests.market import TestMarket
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ def test_a_dead_feed_and_a_killed_worker_reach_the_webhook(
 ) -> None:
     client: Any = Redis.from_url(embedded_url)
     feed = Feed(embedded_url, market.bars(5))
-    with ServedWorker(embedded_url, tmp_path, market.folder, port=monitored) as worker:
+    with ServedWorker(embedded_url, tmp_path, market.folder, port=monitored, **STEADY) as worker:
         worker.wait_ready()
         feed.push(10)
         wait_in_effect(client, feed.last)
@@ -155,9 +155,14 @@ def test_a_dead_feed_and_a_killed_worker_reach_the_webhook(
             "a ticket for the retrainer",
             PATIENCE_S,
         )
-        assert receiver.find("/page", "BandsWorkerDown", "firing") is None or receiver.find(
-            "/page", "BandsWorkerDown", "resolved"
-        ), "expected a worker that answers to be no reason for a page"
+        wait_until(
+            lambda: (
+                receiver.find("/page", "BandsWorkerDown", "firing") is None
+                or receiver.find("/page", "BandsWorkerDown", "resolved")
+            ),
+            "a worker that answers is no reason for a page",
+            PATIENCE_S,
+        )
         receiver.got.clear()
 
         worker.kill()

@@ -14,7 +14,7 @@ from offline.registry import publish, sqlite_uri
 from ops.release import ReleaseRefusedError, Releases
 from ops.security.signing import KeyPair, new_keys, sign_bundle
 from ops.settings import Settings
-from tests.behaviour.harness import ServedWorker, wait_until
+from tests.behaviour.harness import STEADY, ServedWorker, wait_until
 from tests.market import TestMarket
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,6 @@ def theirs(tmp_path: Path) -> KeyPair:
     return new_keys(tmp_path / "theirs")
 
 
-@pytest.mark.timeout(900)
 def test_a_foreign_bundle_is_not_released_and_never_served(
     tmp_path: Path, embedded_url: str, market: TestMarket, rival_market: TestMarket,
     ahead_market: TestMarket, ours: KeyPair, theirs: KeyPair,
@@ -59,7 +58,7 @@ def test_a_foreign_bundle_is_not_released_and_never_served(
         "BANDS_SIGNING__TRUSTED_KEYS": str(ours.public.parent), "BANDS_REGISTRY__POLL_S": "0.2",
     }  # fmt: skip
     (ours.public.parent / "ours.pem").write_bytes(ours.public.read_bytes())
-    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=uri, **settings) as worker:
+    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=uri, **STEADY, **settings) as worker:
         worker.wait_ready()
         with pytest.raises(ReleaseRefusedError, match=theirs.id):
             Releases(careful, client).shadow("2", share=0.0, by="ada", why="")
@@ -87,13 +86,13 @@ def test_a_worker_starts_from_its_signed_local_copy_alone(
     sign_bundle(folder, ours.private)
     publish(folder, uri, artifacts=tmp_path / "artifacts")
     settings = {"BANDS_SIGNING__TRUSTED_KEYS": str(ours.public)}
-    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=uri, **settings) as worker:
+    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=uri, **STEADY, **settings) as worker:
         worker.wait_ready()
     away = "http://127.0.0.1:1"
-    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=away, **settings) as worker:
+    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=away, **STEADY, **settings) as worker:
         worker.wait_ready()
         assert "local copy" in worker.report()["notes"]["registry"]
     (tmp_path / "var" / "champions" / market.bundle.sha256 / SIGNATURE).unlink()
-    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=away, **settings) as worker:
+    with ServedWorker(embedded_url, tmp_path, None, tracking_uri=away, **STEADY, **settings) as worker:
         wait_until(lambda: "registry:" in worker.problems(), "a worker that waits")
         assert worker.report()["ready"] is False

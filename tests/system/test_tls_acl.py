@@ -25,7 +25,7 @@ from ops.embedded import free_port
 from ops.feed.outbox import Outbox, Outgoing
 from ops.notify.sources import Positions, sources
 from ops.security.check import differences
-from tests.behaviour.harness import TOPICS, ServedWorker, wait_until
+from tests.behaviour.harness import STEADY, TOPICS, ServedWorker, wait_until
 from tests.market import TestMarket
 from tests.ops.security.servers import SecureServer, secure_server
 from tests.servers import Kind
@@ -58,7 +58,13 @@ def desk(server: SecureServer, published: Path, tmp_path: Path) -> Desk:
 
 def worker(desk: Desk, **more: str) -> ServedWorker:
     return ServedWorker(
-        desk.server.url, desk.home, None, **desk.server.environment("worker"), **desk.registry, **more
+        desk.server.url,
+        desk.home,
+        None,
+        **desk.server.environment("worker"),
+        **desk.registry,
+        **STEADY,
+        **more,
     )
 
 
@@ -73,7 +79,6 @@ def wait_bands(desk: Desk, count: int) -> None:
         wait_until(lambda: reader.xlen(TOPICS.bands(42)) == count, f"{count} bands")
 
 
-@pytest.mark.timeout(900)  # a dozen commands, each a process
 def test_each_role_does_its_work_and_nothing_is_refused(
     server: SecureServer, desk: Desk, market: TestMarket, rival_market: TestMarket
 ) -> None:
@@ -117,7 +122,12 @@ def test_a_retrainer_serves_a_request(server: SecureServer, desk: Desk) -> None:
     port = free_port()
     with (desk.home / "retrainer.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.behaviour.fake_retrainer", json.dumps({"http_port": port})],
+            [
+                sys.executable,
+                "-m",
+                "tests.behaviour.fake_retrainer",
+                json.dumps({"http_port": port, "lease_ttl_ms": 10_000}),
+            ],
             env=environment,
             stdout=log,
             stderr=log,

@@ -96,9 +96,9 @@ def test_killed_at_any_moment_and_resumed_is_the_same_search(whole: Path, tmp_pa
     for moment in sorted(chance.sample(range(8, n_records - 8), 2)):
         command = [sys.executable, "-m", "tests.offline.hpo.tiny", str(tmp_path), str(TRIALS)]
         process = subprocess.Popen(command)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not journal.exists() or journal.read_bytes().count(b"\n") < moment:
-            assert process.poll() is None, f"seed {seed}"
+            assert process.poll() is None or journal.read_bytes().count(b"\n") >= moment, f"seed {seed}"
             assert time.monotonic() < deadline, f"seed {seed}"
             time.sleep(0.002)
         process.kill()

@@ -15,7 +15,7 @@ from contracts.errors import BadInputError
 from ops.cli.app import app as cli
 from ops.dashboard.app import make_app
 from ops.dashboard.desk import make_desk
-from ops.dashboard.login import password_of
+from ops.dashboard.login import Slowdown, password_of
 from ops.settings import Settings, SettingsError
 from ops.settings.sections import DashboardSettings
 
@@ -124,7 +124,8 @@ def test_a_form_from_elsewhere_is_refused() -> None:
     assert browser.get("/alive").status_code == 401
 
 
-def test_guessing_gets_slower() -> None:
+def test_guessing_gets_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.dashboard.login.Slowdown", lambda: Slowdown(lambda: 0.0))
     browser = client(PASSWORD)
     tries = [sign_in(browser, f"guess-number-{n}").status_code for n in range(8)]
     assert tries[:6] == [401] * 6

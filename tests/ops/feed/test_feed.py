@@ -257,7 +257,7 @@ async def test_the_feeds_role_suffices(crash_server: ServerProcess) -> None:
     async with Rig(url, redis=redis) as rig:
         from contracts.lease import Lease
 
-        lease = Lease(redis, FEED_LEASE, FEED_EPOCH, 1_000)
+        lease = Lease(redis, FEED_LEASE, FEED_EPOCH, 60_000)
         assert await lease.acquire() is None
         assert await lease.renew() is None
         await rig.look(2)

@@ -165,6 +165,8 @@ def test_a_kill_loses_nothing_and_repeats_carry_the_same_key(
         process.wait(30)
         process = start(embedded_url, tmp_path, receiver.url)
     wait_until(lambda: {one["entry"] for one in receiver.got} >= set(sent), "every entry is delivered")
+    log = tmp_path / "notify.log"
+    wait_until(lambda: log.read_text().count("telling of") == 4, "the last one is up")
     process.terminate()
     assert process.wait(30) == 0
     first = list(dict.fromkeys(receiver.keys))
