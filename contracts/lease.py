@@ -70,9 +70,15 @@ class Lease:
         return token
 
     async def renew(self) -> str | None:
-        """Extend the lease; return None when it is still ours, else whose it is ('' for nobody's)."""
+        """Extend the lease; return None when it is still ours, else whose it is ('' for nobody's).
+
+        Ours is also what another task of this very process has just taken anew.
+        """
         owner = str((await self._renew(keys=self._keys[:1], args=[self.token, self.ttl_ms])).decode())
-        return None if owner == self.token else owner
+        if owner.endswith(self._identity):
+            self.token = owner
+            return None
+        return owner
 
     async def release(self) -> None:
         """Give the lease back, if it is still ours."""

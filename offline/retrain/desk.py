@@ -158,7 +158,7 @@ class Desk:
             answer, detail = await script(keys=keys, args=[token, *arguments])
             if answer != b"FENCED":
                 return Answer(answer.decode()), detail.decode()
-            if (owner := detail.decode() or await self._lock.acquire()) not in (None, self._lock.token):
+            if (owner := await self._lock.acquire()) is not None:
                 raise FencedError(
                     f"expected to hold {RETRAIN_LEASE} as {token}, found {owner}; another retrainer runs"
                 )
