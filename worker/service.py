@@ -45,6 +45,9 @@ BAD_BUNDLE = 3
 READER_DIED = 70
 FENCED = 75
 
+STOOD_STILL_S = 5.0
+"""After a pause of the whole process its reader is asked before it is judged."""
+
 COMMIT_RETRIES = 3
 """The commit is idempotent: a second attempt after a lost reply answers DUP."""
 
@@ -223,14 +226,21 @@ class Worker:
 
     async def _start(self, lineup: Lineup) -> None:
         await self._upkeep.start(lineup)
-        await self._broker.start()
+        try:
+            await self._broker.start()
+        except (RedisError, OSError):
+            await self._subscriber.stop()  # half started, it would be started beside itself
+            raise
         self.health.reader = self._broker.reader
         self.health.reading = True
 
     async def _watch(self) -> int:
         """End the process when the reader no longer lives: a zombie would be silence without a fault."""
         while True:
+            looked = time.monotonic()
             await asyncio.sleep(1.0)
+            if time.monotonic() - looked > STOOD_STILL_S:
+                continue
             reader = self.health.reader
             self.health.reading = bool(self._subscriber.running)
             if not self._subscriber.running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -36,7 +37,7 @@ class Upkeep:
 
     async def take_lease(self) -> None:
         """Wait until the lease is ours."""
-        told = 0.0
+        told = -math.inf
         while True:
             asked = time.monotonic()
             if (owner := await self._lease.acquire()) is None:

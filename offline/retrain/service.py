@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import socket
@@ -51,6 +52,8 @@ SCRIPT_RETRIES = 3
 GRACE_S = 8.0
 """How long a stop waits for the run's next report; supervisors kill after ten seconds."""
 TOLD_EVERY_S = 60.0
+STOOD_STILL_S = 5.0
+"""After a pause of the whole process its readers are asked before they are judged."""
 READ_MAX = 10
 
 
@@ -207,12 +210,17 @@ class Retrainer:
         if claimed := await self._inbox.inherit():
             log.warning("claimed %d requests of foreign consumer names", claimed)
         self.health.last_success_s = await last_success(self._redis)
-        await self._broker.start()
+        try:
+            await self._broker.start()
+        except (RedisError, OSError):
+            for one in self._subscribers:
+                await one.stop()  # half started, it would be started beside itself
+            raise
         self.health.reader = self._broker.reader
         self.health.reading = True
 
     async def _take_lock(self) -> None:
-        told = 0.0
+        told = -math.inf
         while True:
             asked = time.monotonic()
             if (owner := await self._lock.acquire()) is None:
@@ -270,7 +278,10 @@ class Retrainer:
     async def _watch(self) -> int:
         """End the process when a reader no longer lives: a zombie would be silence without a fault."""
         while True:
+            looked = time.monotonic()
             await asyncio.sleep(1.0)
+            if time.monotonic() - looked > STOOD_STILL_S:
+                continue
             self.health.reading = all(bool(one.running) for one in self._subscribers)
             if not self.health.reading:
                 log.critical("the reader stopped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -154,7 +155,7 @@ class FeedService:
             pause = min(2 * pause, longest)
 
     async def _take_lease(self) -> None:
-        told = 0.0
+        told = -math.inf
         while True:
             asked = time.monotonic()
             if (owner := await self._lease.acquire()) is None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
+from contracts.patient import Patient
 from contracts.topics import GROUP, Topics
 from ops.embedded import free_port
 from tests.market import TestMarket
@@ -65,6 +67,35 @@ async def test_it_serves_until_told_to_stop(embedded_url: str, market: TestMarke
     assert await running == STOPPED
     assert client.get(TOPICS.lease) is None
     assert client.xpending(TOPICS.bars, GROUP)["pending"] == 0
+
+
+async def test_a_server_that_stalls_while_the_reader_starts_gets_one_reader(
+    embedded_url: str, market: TestMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = Redis.from_url(embedded_url)
+    worker = Worker(config(embedded_url, market))
+    create = AsyncRedis.xgroup_create
+    stalls: list[Any] = []
+
+    async def then_stall(self: Any, *words: Any, **options: Any) -> Any:
+        try:
+            return await create(self, *words, **options)
+        finally:
+            if isinstance(self, Patient) and not stalls:
+                stalls.append(client.client_pause(4_000))
+
+    monkeypatch.setattr(AsyncRedis, "xgroup_create", then_stall)
+    running = asyncio.create_task(worker.run())
+    await wait_ready(worker)
+    readers = set()
+    for _ in range(40):
+        blocked = [one for one in client.client_list() if one["cmd"] == "xreadgroup" and "b" in one["flags"]]
+        readers.add(len(blocked))
+        await asyncio.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == STOPPED
+    assert stalls
+    assert max(readers) == 1
 
 
 async def test_a_stolen_lease_ends_it_even_while_the_server_is_busy(

@@ -76,7 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    monkeypatch.setattr("worker.tracing.STOP_S", 60.0)
     server = Collector()
     yield server
     server.shutdown()
