@@ -15,8 +15,10 @@ from offline.train import TrainSettings
 from tests.market import SYMBOLS, TRAINING_BARS, TestMarket, train_market
 from tests.servers import KINDS, Kind, ServerProcess, missing
 
-for name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS"):
-    os.environ.pop(name, None)  # what is printed is compared; typer asks for these when it is imported
+for name in [*os.environ]:
+    # What is printed is compared, and typer looks for the first three when it is imported.
+    if name in ("FORCE_COLOR", "GITHUB_ACTIONS", "PY_COLORS") or name.startswith(("BANDS_", "OTEL_")):
+        del os.environ[name]
 
 settings.register_profile(
     "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -88,7 +90,7 @@ def crash_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ser
     """A started server of one's own, to be killed, reconfigured and restarted."""
     if (why := missing(request.param)) is not None:
         pytest.skip(why)
-    server = ServerProcess(request.param, tmp_path / request.param)
+    server = ServerProcess(request.param, tmp_path / request.param, appendfsync="always")
     server.start()
     yield server
     server.stop()

@@ -6,31 +6,43 @@ ends with the process that started it, killed or not.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from redis import Redis
 
 from ops.embedded import EmbeddedServer
+from ops.embedded.command import Fsync
 
 Kind = Literal["valkey", "redis7"]
 KINDS: tuple[Kind, ...] = ("valkey", "redis7")
 
 
+@cache
 def missing(kind: Kind) -> str | None:
     """Why servers of this kind can not be started here, or None."""
-    if kind == "redis7" and shutil.which("redis-server") is None:
+    if kind == "valkey":
+        return None
+    if any(shutil.which(name) is None for name in ("redis-server", "redis-check-aof")):
         return "redis-server (7.0 or newer) is not on PATH"
+    told = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v=(\d+)", told)
+    if found is None or int(found[1]) < 7:
+        return f"expected redis-server 7.0 or newer on PATH, found {told.strip()}"
     return None
 
 
 class ServerProcess:
     """A server to be crashed: AOF on, same port and folder over its whole life.
 
+    Only `always` loses nothing that was acknowledged: while the disk is busy `everysec` holds writes back.
+
     >>> import tempfile
-    >>> server = ServerProcess("valkey", Path(tempfile.mkdtemp()))
+    >>> server = ServerProcess("valkey", Path(tempfile.mkdtemp()), appendfsync="always")
     >>> server.start()
     >>> server.client().set("kept", 1)
     True
@@ -41,10 +53,14 @@ class ServerProcess:
     >>> server.stop()
     """
 
-    def __init__(self, kind: Kind, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self, kind: Kind, folder: Path, port: int | None = None, appendfsync: Fsync = "everysec"
+    ) -> None:
         self.kind = kind
         binary = shutil.which("redis-server") if kind == "redis7" else None
-        self._server = EmbeddedServer(folder, port, binary=Path(binary) if binary else None)
+        self._server = EmbeddedServer(
+            folder, port, appendfsync=appendfsync, binary=Path(binary) if binary else None
+        )
         self._crashed = False
 
     @property

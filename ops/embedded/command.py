@@ -21,7 +21,7 @@ def server_command(
         port: TCP port on 127.0.0.1.
         token: put into the process title, which is how the server is recognised later.
         appendfsync: when the log reaches the disk; `everysec` may lose the last second to a power cut,
-            and nothing to a kill.
+            and up to two to a kill while the disk is busy.
         extra: further server options by name, which win over those given here.
 
     >>> server_command(Path("valkey-server"), 7001, "t", "always", {"maxmemory": "1gb"})[-2:]

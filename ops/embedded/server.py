@@ -33,8 +33,9 @@ class EmbeddedServer:
     server left behind by a killed guard is recognised by a random token at the next start, ended, and
     started anew on the same port; a stranger that got its pid is never touched.
 
-    **Crashes.** After a kill -9 of the server, `restart` (or a new launcher) replays the AOF and nothing is
-    lost. A power cut may lose the last second with `appendfsync="everysec"`.
+    **Crashes.** After a kill -9 of the server, `restart` (or a new launcher) replays the AOF. With
+    `appendfsync="always"` nothing that was acknowledged is lost; with `everysec` a power cut may lose the
+    last second, and a kill while the disk is slow what was written since it last answered (at most two).
 
     Args:
         folder: made if missing; holds the AOF, `server.json`, `server.log` and the lock files.

@@ -46,7 +46,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    made = ServerProcess("valkey", tmp_path / "server")
+    made = ServerProcess("valkey", tmp_path / "server", appendfsync="always")
     made.start()
     yield made
     made.stop()
@@ -108,7 +108,6 @@ def test_it_shows_the_fan_follows_the_bars_and_tells_an_outage(
     chromium: Any, server: ServerProcess, market: TestMarket, tmp_path: Path
 ) -> None:
     client: Any = server.client()
-    client.config_set("appendfsync", "always")
     feed = Feed(server.url, market.bars(200))
     with (
         ServedWorker(server.url, tmp_path, market.folder, **STEADY) as worker,

@@ -108,7 +108,6 @@ def test_a_server_that_was_emptied_is_read_anew(reader: Reader, embedded_url: st
 
 def test_a_server_that_is_killed_is_told_and_followed_again(crash_server: ServerProcess) -> None:
     client: Any = crash_server.client()
-    client.config_set("appendfsync", "always")
     fill(client, 80)
     reader = Reader(Cache(), crash_server.client, poll_s=0.02)
     reader.start()
