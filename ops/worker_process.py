@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
@@ -16,8 +17,10 @@ from typing import Any
 import psutil
 
 START_S = 180.0
-ANSWER_S = 30.0
 """Fetching a champion from a cold registry takes 5 s here; a slow disk may take ten times that."""
+ANSWER_S = 30.0
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A worker beside us is asked without the proxy that the environment may name."""
 
 
 class WorkerProcessError(RuntimeError):
@@ -85,11 +88,13 @@ class WorkerProcess:
     def report(self) -> dict[str, Any]:
         """What `/ready` says; empty when it does not answer."""
         try:
-            with urllib.request.urlopen(f"{self._http}/ready", timeout=ANSWER_S) as answer:
+            try:
+                answer = DIRECT.open(f"{self._http}/ready", timeout=ANSWER_S)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
                 told: dict[str, Any] = json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            told = json.loads(error.read())
-        except OSError:
+        except (OSError, http.client.HTTPException, ValueError):
             return {}
         return told
 

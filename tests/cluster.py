@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from redis import Redis, RedisCluster
 
-from ops.embedded import EmbeddedServer
+from ops.embedded import EmbeddedServer, free_port
 
 SLOTS = 16_384
 NODES = 3
@@ -27,9 +27,12 @@ class ClusterServers:
     """Three primaries without replicas; what lives on a killed node waits for it."""
 
     def __init__(self, folder: Path, more: Mapping[str, str] | None = None) -> None:
-        options = {**OPTIONS, **(more or {})}
+        # Their default, 10,000 above, may be the port of somebody's outgoing connection.
+        buses = [str(free_port()) for _ in range(NODES)]
+        options = [{**OPTIONS, **(more or {}), "cluster-port": bus} for bus in buses]
+        self._first_bus = buses[0]
         self.nodes = [
-            EmbeddedServer(folder / f"node-{n}", appendfsync="always", extra=options) for n in range(NODES)
+            EmbeddedServer(folder / f"node-{n}", appendfsync="always", extra=options[n]) for n in range(NODES)
         ]
 
     @property
@@ -55,7 +58,7 @@ class ClusterServers:
         clients = [Redis.from_url(node.url) for node in self.nodes]
         for n, client in enumerate(clients):
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
-            client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+            client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self._first_bus)
         deadline = time.monotonic() + FORM_S
         while not all(_formed(client) for client in clients):
             assert time.monotonic() < deadline, (

@@ -10,8 +10,10 @@ import fcntl
 import json
 import logging
 import os
+import random
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ SHORT: dict[str, Any] = {
     "schedule_day": None, "lease_ttl_ms": 500, "sweep_interval_s": 0.1, "retry_s": 0.1, "block_ms": 100,
 }  # fmt: skip
 STEP_S = float(os.environ.get("FAKE_STEP_S", "0.01"))
+KILL_AT = json.loads(os.environ.get("FAKE_KILL_AT", "[]"))
+"""After this many steps of all runs, or a moment later, the process kills itself."""
 
 
 def job(request: RetrainRequest, workspace: Path, report: Report) -> Result:
@@ -43,6 +47,9 @@ def job(request: RetrainRequest, workspace: Path, report: Report) -> Result:
                 if not done.exists():
                     time.sleep(STEP_S)
                     done.touch()
+                    if len(list(workspace.glob("retrain/runs/*/*-*"))) in KILL_AT:
+                        soon = random.random() * 2 * STEP_S
+                        threading.Timer(soon, os.kill, (os.getpid(), signal.SIGKILL)).start()
         if request.reason == "no-go":
             return Result(f"made-{request.id}", go=False, detail="no-go: out_of_sample.coverage_90")
         registry = workspace / "registry"

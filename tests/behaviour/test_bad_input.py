@@ -15,7 +15,7 @@ from redis import Redis
 from contracts.events import Band, Bar, DeadLetter
 from contracts.events.dead import KEPT_BYTES
 from contracts.topics import GROUP
-from tests.behaviour.harness import TOPICS, ServedWorker, payloads, wait_in_effect, wait_until
+from tests.behaviour.harness import STEADY, TOPICS, ServedWorker, payloads, wait_in_effect, wait_until
 from tests.market import TestMarket, bar_of
 from tests.servers import ServerProcess
 
@@ -141,7 +141,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, market: TestMarket) -> Iterat
     folder: Path = tmp_path_factory.mktemp("line")
     server = ServerProcess("valkey", folder / "server")
     server.start()
-    with ServedWorker(server.url, folder, market.folder) as worker:
+    with ServedWorker(server.url, folder, market.folder, **STEADY) as worker:
         worker.wait_ready()
         line = Line(server.url, worker, market)
         for _ in range(2):
@@ -160,7 +160,7 @@ def test_bad_bytes_are_told_and_the_next_good_bar_is_served(line: Line, name: st
     assert letter.reason == reason
     assert letter.detail
     _assert_keeps_the_original(letter, fields)
-    assert line.worker.report()["ready"]
+    line.worker.wait_ready()
 
 
 def _assert_keeps_the_original(letter: DeadLetter, fields: Fields) -> None:

@@ -13,6 +13,8 @@ import pytest
 from redis import Redis
 
 from tests.behaviour.harness import (
+    PATIENCE_S,
+    STEADY,
     TOPICS,
     Feed,
     ServedWorker,
@@ -102,7 +104,6 @@ def test_kill_9_of_the_server_in_mid_stream(
     """The log reaches the disk before any answer: then a kill of the server loses nothing at all."""
     rng = random.Random(21)
     client: Any = crash_server.client()
-    client.config_set("appendfsync", "always")
     feed = Feed(crash_server.url, market.bars())
     with ServedWorker(crash_server.url, tmp_path, market.folder, **SMALL_STEPS) as worker:
         worker.wait_ready()
@@ -115,7 +116,6 @@ def test_kill_9_of_the_server_in_mid_stream(
             worker.wait_problem("reader: ")
             assert worker.get("/health")[0] == 200
             crash_server.start()
-            client.config_set("appendfsync", "always")
             worker.wait_ready()
         feed.join()
         wait_in_effect(client, feed.last)
@@ -189,7 +189,7 @@ def test_a_second_owner_waits_and_takes_over(
     client: Any = Redis.from_url(redis_url)
     feed = Feed(redis_url, market.bars())
     # A lease that a loaded machine does not lose by accident: exactly one owner between the kills.
-    ttl: dict[str, Any] = {"BANDS_WORKER__LEASE_TTL_MS": "3000"}
+    ttl: dict[str, Any] = {"BANDS_WORKER__LEASE_TTL_MS": "5000"}
     first, second = (ServedWorker(redis_url, tmp_path, market.folder, **SMALL_STEPS, **ttl) for _ in "ab")
     serving, spare = first, second
     epochs = [0]
@@ -224,7 +224,8 @@ def test_an_owner_that_was_frozen_wakes_up_fenced(
     """Paused longer than its lease, in the middle of its work: it must not write again."""
     client: Any = Redis.from_url(embedded_url)
     feed = Feed(embedded_url, market.bars())
-    frozen, heir = (ServedWorker(embedded_url, tmp_path, market.folder, **SMALL_STEPS) for _ in "ab")
+    steps = {**SMALL_STEPS, **STEADY}
+    frozen, heir = (ServedWorker(embedded_url, tmp_path, market.folder, **steps) for _ in "ab")
     try:
         frozen.start()
         frozen.wait_ready()
@@ -235,7 +236,7 @@ def test_an_owner_that_was_frozen_wakes_up_fenced(
         heir.wait_ready()
         feed.push(100)
         os.kill(frozen.pid, signal.SIGCONT)
-        assert frozen.wait(30) == 75
+        assert frozen.wait(PATIENCE_S) == 75
         assert "expected to own worker.lease" in frozen.told()
         feed.push(feed.left)
         wait_in_effect(client, feed.last)
@@ -252,7 +253,6 @@ def test_everything_at_once(
     """Worker and server killed, connections cut, in random order."""
     rng = random.Random(24)
     client: Any = crash_server.client()
-    client.config_set("appendfsync", "always")
     feed = Feed(crash_server.url, market.bars())
     worker = ServedWorker(crash_server.url, tmp_path, market.folder, **SMALL_STEPS)
     blows = ["worker", "server", "cut"] * 4
@@ -270,7 +270,6 @@ def test_everything_at_once(
                 crash_server.kill9()
                 time.sleep(rng.uniform(0.0, 0.3))
                 crash_server.start()
-                client.config_set("appendfsync", "always")
             else:
                 client.client_kill_filter(_type="normal", skipme=True)
         feed.join()

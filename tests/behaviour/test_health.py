@@ -13,11 +13,11 @@ from redis import Redis
 
 from contracts.model.grid import HORIZONS
 from contracts.topics import GROUP, RELEASES, RETRAIN_STATUS
-from tests.behaviour.harness import TOPICS, Feed, ServedWorker, payloads, wait_in_effect, wait_until
+from tests.behaviour.harness import STEADY, TOPICS, Feed, ServedWorker, payloads, wait_in_effect, wait_until
 from tests.market import TestMarket
 from tests.servers import ServerProcess
 
-QUICKLY_S = 20.0
+QUICKLY_S = 120.0
 """Ends take about a second; a machine under load gets more."""
 
 
@@ -26,7 +26,7 @@ def test_not_ready_before_the_lease_ready_with_it(
 ) -> None:
     client: Any = Redis.from_url(embedded_url)
     client.set(TOPICS.lease, "9:someone", px=600_000)
-    with ServedWorker(embedded_url, tmp_path, market.folder) as worker:
+    with ServedWorker(embedded_url, tmp_path, market.folder, **STEADY) as worker:
         worker.wait_problem("lease: held by 9:someone")
         assert worker.get("/health")[0] == 200
         assert "bundle: none in force" in worker.problems()
@@ -157,7 +157,7 @@ def test_a_stop_is_clean(embedded_url: str, market: TestMarket, tmp_path: Path) 
 def test_metrics_count_what_happened(embedded_url: str, market: TestMarket, tmp_path: Path) -> None:
     client: Any = Redis.from_url(embedded_url)
     feed = Feed(embedded_url, market.bars(5))
-    with ServedWorker(embedded_url, tmp_path, market.folder) as worker:
+    with ServedWorker(embedded_url, tmp_path, market.folder, **STEADY) as worker:
         worker.wait_ready()
         feed.push(10)
         wait_in_effect(client, feed.last)

@@ -106,11 +106,11 @@ def test_a_registry_that_dies_leaves_the_lineup_serving_and_says_so(
         wait_until(lambda: "registry" in worker.report().get("notes", {}), "the registry's trouble is noted")
         feed.push(20)
         wait_in_effect(client, feed.last)
-        assert worker.report()["ready"]
+        worker.wait_ready()
         worker.kill()
         worker.start()
         wait_until(
-            lambda: "serving the local copy" in worker.report().get("notes", {}).get("registry", ""),
+            lambda: "serving the local copy" in worker.told(),
             "it starts from its local copy and says so",
         )
         worker.wait_ready()

@@ -36,7 +36,7 @@ async def test_of_a_server(embedded_url: str, make: Any) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterServers]:
-    with ClusterServers(tmp_path_factory.mktemp("cluster")) as started:
+    with ClusterServers(tmp_path_factory.mktemp("cluster"), {"cluster-node-timeout": "15000"}) as started:
         yield started
 
 

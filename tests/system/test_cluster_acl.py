@@ -178,7 +178,9 @@ def test_a_node_that_serves_nothing_and_one_that_hangs_are_told(server: SecureSe
         nodes = nodes_of(admin)
         address = f"127.0.0.1:{stranger.port}"
         with Redis.from_url(stranger.url) as open_door:
-            open_door.execute_command("CLUSTER", "MEET", *next(iter(nodes)).split(":"))
+            name, node = next(iter(nodes.items()))
+            (bus,) = node.config_get("cluster-port").values()
+            open_door.execute_command("CLUSTER", "MEET", *name.split(":"), bus)
 
         def known(node: Any) -> bool:
             return address in {str(one) for one in node.execute_command("CLUSTER NODES")}

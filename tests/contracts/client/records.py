@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from contracts.topics import Topics, partition_of
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 BAR = timedelta(hours=4)
+PATIENCE_S = 120.0
 Key = tuple[str, int, int]
 """Symbol, bar counted from `START`, horizon."""
 
@@ -89,6 +91,16 @@ def key(event: Event) -> Key:
     assert isinstance(event, Band | Outcome)
     opened = event.open_time if isinstance(event, Band) else event.issued_at - BAR
     return event.symbol, round((opened - START) / BAR), event.horizon_bars
+
+
+async def listening(client: Any, task: asyncio.Task[Any]) -> None:
+    """Wait until a reader is blocked on the server."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not task.done():
+            if any(c["cmd"] == "xread" and "b" in c["flags"] for c in client.client_list()):
+                return
+            await asyncio.sleep(0.005)
+    task.result()
 
 
 async def take(subscription: Subscription[Any], count: int) -> list[Key]:

@@ -24,9 +24,19 @@ from contracts.client import (
 from contracts.errors import BadInputError, UnavailableError
 from contracts.model.grid import HORIZONS
 from contracts.topics import Topics, partition_of
-from tests.contracts.client.records import band, by_stream, commit, key, no_band, outcome, rest, take
+from tests.contracts.client.records import (
+    PATIENCE_S,
+    band,
+    by_stream,
+    commit,
+    key,
+    listening,
+    no_band,
+    outcome,
+    rest,
+    take,
+)
 
-PATIENCE_S = 30.0
 SYMBOLS = ("AAA", "BBB")
 SPREAD = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")
 
@@ -105,16 +115,6 @@ async def test_new_means_from_now_on(redis_url: str, client: Any, already: int) 
         sent = commit(client, range(already, already + 2))
         async with asyncio.timeout(PATIENCE_S):
             assert by_stream([key(await first), *await take(bands, len(sent) - 1)]) == by_stream(sent)
-
-
-async def listening(client: Any, task: asyncio.Task[Any]) -> None:
-    """Wait until a reader is blocked on the server."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not task.done():
-            if any(c["cmd"] == "xread" and "b" in c["flags"] for c in client.client_list()):
-                return
-            await asyncio.sleep(0.005)
-    task.result()
 
 
 async def test_a_time_means_what_the_server_received_from_then_on(redis_url: str, client: Any) -> None:
