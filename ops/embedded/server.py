@@ -35,7 +35,7 @@ class EmbeddedServer:
 
     **Crashes.** After a kill -9 of the server, `restart` (or a new launcher) replays the AOF. With
     `appendfsync="always"` nothing that was acknowledged is lost; with `everysec` a power cut may lose the
-    last second, and a kill while the disk is slow what was written since it last answered (at most two).
+    last second, and a kill while the disk is busy the last two.
 
     Args:
         folder: made if missing; holds the AOF, `server.json`, `server.log` and the lock files.

@@ -81,7 +81,8 @@ def persistence(
             name, "warn", "appendonly yes; this user may not read appendfsync", "see that it is everysec"
         )
     else:
-        lost = "a power cut may lose the last second" if fsync == "everysec" else "nothing is lost"
+        brief = "a power cut, or a kill while the disk is busy, may lose the last seconds"
+        lost = brief if fsync == "everysec" else "nothing is lost"
         yield Finding(name, "pass", f"appendonly yes, appendfsync {fsync}: {lost}")
     if policy == "noeviction":
         yield Finding(f"eviction{where}", "pass", "maxmemory-policy noeviction")
