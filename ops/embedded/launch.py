@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from ops.embedded.command import Fsync, server_command
@@ -55,7 +56,7 @@ class Launch:
             return self._start_on(port)
         last = read_record(self.folder)
         first = last.port if last is not None and is_free(last.port) else free_port()
-        for choice in (first, free_port(), free_port()):
+        for choice in chain((first,), (free_port() for _ in range(2))):
             with contextlib.suppress(PortLostError):
                 return self._start_on(choice)
         return self._start_on(free_port())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import socket
 
+from ops.embedded.promised import promise
+
 # Below the ranges from which Linux (32768 up) and macOS (49152 up) number outgoing connections: there, a
 # client that keeps reconnecting to a dead server can be given the server's own port and block its restart.
 FIRST, LAST = 20_000, 32_000
@@ -27,7 +29,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A random free loopback port in 20000-31999; random, so that parallel launchers rarely meet.
+    """A random free loopback port in 20000-31999 that no other process of this user was given lately.
 
     Raises:
         OSError: when 200 tries found none.
@@ -38,7 +40,7 @@ def free_port() -> int:
     rng = random.SystemRandom()
     for _ in range(200):
         port = rng.randrange(FIRST, LAST)
-        if is_free(port):
+        if is_free(port) and promise(port):
             return port
     raise OSError(
         f"Expected a free port between {FIRST} and {LAST} on 127.0.0.1, found none in 200 tries: "
