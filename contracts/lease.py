@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
@@ -34,6 +35,8 @@ return 0
 class Lease:
     """One lease among all who ask for `key`. `token` is `epoch:identity`; the epoch grows with every owner.
 
+    `until` is the monotonic time, seconds, up to which it is surely ours: counted from when it was asked for.
+
     Every method raises `redis.exceptions.RedisError` while the server is away.
 
     Args:
@@ -46,6 +49,7 @@ class Lease:
     def __init__(self, redis: Any, key: str, epoch_key: str, ttl_ms: int) -> None:
         self.ttl_ms = ttl_ms
         self.token = ""
+        self.until = 0.0
         self._keys = [key, epoch_key]
         self._identity = uuid.uuid4().hex
         self._acquire = redis.register_script(_ACQUIRE)
@@ -62,10 +66,13 @@ class Lease:
 
         An owner of this very process counts as free: after a lost reply the lease is already ours.
         """
+        asked = time.monotonic()
         taken, owner = await self._acquire(keys=self._keys, args=[self._identity, self.ttl_ms])
         token = str(owner.decode())
         if taken or token.endswith(self._identity):
             self.token = token
+            if taken:
+                self.until = asked + self.ttl_ms / 1_000
             return None
         return token
 
@@ -74,9 +81,12 @@ class Lease:
 
         Ours is also what another task of this very process has just taken anew.
         """
-        owner = str((await self._renew(keys=self._keys[:1], args=[self.token, self.ttl_ms])).decode())
+        asked, sent = time.monotonic(), self.token
+        owner = str((await self._renew(keys=self._keys[:1], args=[sent, self.ttl_ms])).decode())
         if owner.endswith(self._identity):
             self.token = owner
+            if owner == sent:
+                self.until = asked + self.ttl_ms / 1_000
             return None
         return owner
 

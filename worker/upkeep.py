@@ -38,20 +38,17 @@ class Upkeep:
     async def take_lease(self) -> None:
         """Wait until the lease is ours."""
         told = -math.inf
-        while True:
-            asked = time.monotonic()
-            if (owner := await self._lease.acquire()) is None:
-                break
+        while (owner := await self._lease.acquire()) is not None:
             self._health.server_up = True
             self._health.troubles["lease"] = f"held by {owner}"
-            if asked - told > TOLD_EVERY_S:
-                told = asked
+            if time.monotonic() - told > TOLD_EVERY_S:
+                told = time.monotonic()
                 self._log.warning(
                     "waiting for the lease of %s, held by %s", self._partition.topics.bars, owner
                 )
             await asyncio.sleep(self._lease.ttl_ms / 5_000)
         self._health.troubles.pop("lease", None)
-        self._lease_renewed(asked)
+        self._lease_renewed()
         self._log.info("took lease %s", self._lease.token)
 
     async def start(self, lineup: Lineup) -> None:
@@ -98,7 +95,6 @@ class Upkeep:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._check_lease.wait(), self._lease.ttl_ms / 3_000)
             self._check_lease.clear()
-            asked = time.monotonic()
             try:
                 owner = await self._lease.renew()
                 if owner == "":
@@ -114,7 +110,7 @@ class Upkeep:
             if owner is not None:
                 raise FencedError(f"expected to own {self._partition.topics.lease}, found {owner}; stopping")
             self._health.troubles.pop("lease", None)
-            self._lease_renewed(asked)
+            self._lease_renewed()
 
     async def keep_sweeping(self) -> int:
         """Bring stragglers into effect by timer, for ever."""
@@ -152,9 +148,9 @@ class Upkeep:
             self._log.warning("%s: %s", part, told, extra={"part": part, **fields})
         self._health.troubles[part] = told
 
-    def _lease_renewed(self, asked: float) -> None:
+    def _lease_renewed(self) -> None:
         self._health.server_up = True
-        self._health.lease_until = asked + self._lease.ttl_ms / 1_000
+        self._health.lease_until = self._lease.until
 
 
 async def end_tasks(tasks: Iterable[asyncio.Task[Any]], patience_s: float) -> None:

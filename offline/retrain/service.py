@@ -221,39 +221,35 @@ class Retrainer:
 
     async def _take_lock(self) -> None:
         told = -math.inf
-        while True:
-            asked = time.monotonic()
-            if (owner := await self._lock.acquire()) is None:
-                break
+        while (owner := await self._lock.acquire()) is not None:
             self.health.trouble("lease", f"held by {owner}")
-            if asked - told > TOLD_EVERY_S:
-                told = asked
+            if time.monotonic() - told > TOLD_EVERY_S:
+                told = time.monotonic()
                 log.info("standing by: %s is held by %s", RETRAIN_LEASE, owner)
             await asyncio.sleep(self._lock.ttl_ms / 5_000)
-        self._lock_renewed(asked)
+        self._lock_renewed()
         log.info("took lock %s", self._lock.token)
 
     async def _keep_lock(self) -> int:
         """Renew the lock; after an outage that outlived it, take it again unless another has."""
         while True:
             await asyncio.sleep(self._lock.ttl_ms / 3_000)
-            asked, owner = await self._patiently("lease", self._renewed)
+            owner = await self._patiently("lease", self._renewed)
             if owner is not None:
                 raise FencedError(f"expected to hold {RETRAIN_LEASE}, found {owner}; stopping")
-            self._lock_renewed(asked)
+            self._lock_renewed()
 
-    async def _renewed(self) -> tuple[float, str | None]:
-        asked = time.monotonic()
+    async def _renewed(self) -> str | None:
         owner = await self._lock.renew()
-        if owner == "":
-            log.warning("lock %s ran out", self._lock.token)
-            owner = await self._lock.acquire()
-        return asked, owner
+        if owner != "":
+            return owner
+        log.warning("lock %s ran out", self._lock.token)
+        return await self._lock.acquire()
 
-    def _lock_renewed(self, asked: float) -> None:
+    def _lock_renewed(self) -> None:
         self.health.well("lease")
         self.health.token = self._lock.token
-        self.health.lease_until = asked + self._lock.ttl_ms / 1_000
+        self.health.lease_until = self._lock.until
 
     async def _keep_sweeping(self) -> int:
         """By timer: the schedule, requests whose delivery went astray, and the gauges."""

@@ -156,16 +156,13 @@ class FeedService:
 
     async def _take_lease(self) -> None:
         told = -math.inf
-        while True:
-            asked = time.monotonic()
-            if (owner := await self._lease.acquire()) is None:
-                break
+        while (owner := await self._lease.acquire()) is not None:
             self.health.troubles["lease"] = f"held by {owner}"
-            if asked - told > TOLD_EVERY_S:
-                told = asked
+            if time.monotonic() - told > TOLD_EVERY_S:
+                told = time.monotonic()
                 log.warning("standing by: the feed's lease is held by %s", owner)
             await asyncio.sleep(self._lease.ttl_ms / 5_000)
-        self._lease_renewed(asked)
+        self._lease_renewed()
         log.info("took lease %s", self._lease.token)
 
     async def _keep_lease(self) -> None:
@@ -176,7 +173,6 @@ class FeedService:
         """
         while True:
             await asyncio.sleep(self._lease.ttl_ms / 3_000)
-            asked = time.monotonic()
             try:
                 owner = await self._lease.renew()
                 if owner == "":
@@ -187,12 +183,12 @@ class FeedService:
                 continue
             if owner is not None:
                 raise FencedError(f"expected to hold the feed's lease, found it held by {owner}; stopping")
-            self._lease_renewed(asked)
+            self._lease_renewed()
 
-    def _lease_renewed(self, asked: float) -> None:
+    def _lease_renewed(self) -> None:
         self.health.troubles.pop("lease", None)
         self.health.token = self._lease.token
-        self.health.lease_until = asked + self._lease.ttl_ms / 1_000
+        self.health.lease_until = self._lease.until
 
     async def _patiently(self, part: str, attempt: Callable[[], Awaitable[None]]) -> None:
         pause = FIRST_PAUSE_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -240,8 +241,12 @@ class TestLease:
         await bench.redis.delete(TOPICS.lease)
         assert await bench.lease.acquire() is None
         second, bench.lease.token = bench.lease.token, first
+        until = bench.lease.until
         assert await bench.lease.renew() is None
         assert bench.lease.token == second != first
+        assert bench.lease.until == until, "the server did not extend it"
+        assert await bench.lease.renew() is None
+        assert until < bench.lease.until <= time.monotonic() + bench.lease.ttl_ms / 1_000
 
     async def test_it_expires(self, bench: Bench) -> None:
         await bench.lease.release()
